@@ -1,0 +1,1 @@
+"""FlowGen: image models with exact likelihoods."""

@@ -1,0 +1,83 @@
+"""Bijections: maps with an inverse whose change of volume is known."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import cast
+
+from torch import Tensor, nn
+
+__all__ = ["Bijection", "Chain", "Inverse"]
+
+
+class Bijection(nn.Module, ABC):
+    """A map from data to latent, its inverse, and the logarithm of what each does to volume.
+
+    Forward is always from data to latent, so `log p(x) = log prior(z) + log|det dz/dx|`. Nothing in here decides about
+    gradients: callers do.
+    """
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(b, *event) -> z of (b, *latent) and log|det dz/dx| of (b,), in nats."""
+
+    @abstractmethod
+    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """(b, *latent) -> x of (b, *event) and log|det dx/dz| of (b,), in nats."""
+
+    def initialize(self, x: Tensor) -> Tensor:
+        """Set what starts from data by a first batch, and return what the next bijection will see."""
+        return cast(Tensor, self(x)[0])
+
+    def frozen(self) -> "Bijection":
+        """The same map for many calls: all that depends on parameters alone is worked out once.
+
+        It shares the parameters that it keeps and is not to be trained.
+        """
+        return self
+
+
+class Chain(Bijection):
+    """Bijections one after the other: z = f_n(... f_1(x)), and the log-determinants add up."""
+
+    def __init__(self, links: Iterable[Bijection]) -> None:
+        super().__init__()
+        self.links = nn.ModuleList(links)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        log_det = x.new_zeros(x.shape[0])
+        for link in self.links:
+            x, change = link(x)
+            log_det = log_det + change
+        return x, log_det
+
+    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        log_det = z.new_zeros(z.shape[0])
+        for link in reversed(self.links):
+            z, change = cast(Bijection, link).inverse(z)
+            log_det = log_det + change
+        return z, log_det
+
+    def initialize(self, x: Tensor) -> Tensor:
+        for link in self.links:
+            x = cast(Bijection, link).initialize(x)
+        return x
+
+    def frozen(self) -> "Chain":
+        return Chain(cast(Bijection, link).frozen() for link in self.links)
+
+
+class Inverse(Bijection):
+    """A bijection turned round, so that an inverse autoregressive flow is `Inverse(masked autoregressive bijection)`."""
+
+    def __init__(self, bijection: Bijection) -> None:
+        super().__init__()
+        self.bijection = bijection
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.bijection.inverse(x)
+
+    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        return cast(tuple[Tensor, Tensor], self.bijection(z))
+
+    def frozen(self) -> "Inverse":
+        return Inverse(self.bijection.frozen())

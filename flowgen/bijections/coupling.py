@@ -1,0 +1,95 @@
+"""Coupling: one part of the input is transformed given the other, which is kept."""
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from flowgen.bijections.base import Bijection
+from flowgen.bijections.masks import Mask
+
+__all__ = ["AdditiveCoupling", "AffineCoupling", "Coupling"]
+
+
+class Coupling(Bijection):
+    """What additive and affine coupling share: take apart by a mask, transform one part given the other, put together.
+
+    Args:
+        mask: which part is kept and conditions, and which is moved.
+        conditioner: kept (b, c_a, ...) -> parameters of the transform of what is moved.
+    """
+
+    def __init__(self, mask: Mask, conditioner: nn.Module) -> None:
+        super().__init__()
+        self.mask = mask
+        self.conditioner = conditioner
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        kept, moved = self.mask.split(x)
+        moved, log_det = self.transform(moved, self.conditioner(kept).to(x.dtype))
+        return self.mask.merge(kept, moved), log_det
+
+    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        kept, moved = self.mask.split(z)
+        moved, log_det = self.untransform(moved, self.conditioner(kept).to(z.dtype))
+        return self.mask.merge(kept, moved), log_det
+
+    @abstractmethod
+    def transform(self, moved: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Data to latent, elementwise given the parameters: (moved, (b,) log-determinant)."""
+
+    @abstractmethod
+    def untransform(self, moved: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """The inverse of transform."""
+
+
+class AdditiveCoupling(Coupling):
+    """One part is shifted given the other, which keeps volume.
+
+        z_a = x_a,   z_b = x_b + t(x_a),   log|det| = 0
+
+    Args:
+        mask: which part is kept.
+        conditioner: (b, c_a, ...) -> (b, c_b, ...).
+    References:
+        NICE: Non-linear Independent Components Estimation (Dinh et al., 2014), arXiv:1410.8516
+    """
+
+    def transform(self, moved: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        return moved + parameters, moved.new_zeros(moved.shape[0])
+
+    def untransform(self, moved: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        return moved - parameters, moved.new_zeros(moved.shape[0])
+
+
+class AffineCoupling(Coupling):
+    """One part is rescaled and shifted given the other.
+
+        z_a = x_a,   z_b = x_b * exp(s(x_a)) + t(x_a),   log|det| = sum s(x_a)
+        s = bound * tanh(raw / bound)
+
+    The bound keeps every scale within exp(-bound) and exp(bound), so that no step of training can blow a value up.
+
+    Args:
+        mask: which part is kept.
+        conditioner: (b, c_a, ...) -> (b, 2 c_b, ...), first the raw scales, then the shifts.
+        bound: the largest |s|, in nats.
+    References:
+        Density estimation using Real NVP (Dinh et al., 2016), arXiv:1605.08803
+    """
+
+    def __init__(self, mask: Mask, conditioner: nn.Module, *, bound: float = 2.0) -> None:
+        super().__init__(mask, conditioner)
+        self.bound = bound
+
+    def transform(self, moved: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        s, t = self._scale_and_shift(parameters)
+        return moved * torch.exp(s) + t, s.flatten(1).sum(1)
+
+    def untransform(self, moved: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        s, t = self._scale_and_shift(parameters)
+        return (moved - t) * torch.exp(-s), -s.flatten(1).sum(1)
+
+    def _scale_and_shift(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        raw, t = parameters.chunk(2, 1)
+        return self.bound * torch.tanh(raw / self.bound), t

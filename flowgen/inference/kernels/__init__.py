@@ -1,0 +1,16 @@
+"""Kernels: how a batch of chains moves. A new one is a file here and a line in KERNELS."""
+
+from typing import Any
+
+from flowgen.inference.kernels.annealed_ascent import AnnealedAscent
+from flowgen.inference.kernels.gradient_ascent import GradientAscent
+from flowgen.inference.kernels.kernel import Info, Kernel, State, configure
+from flowgen.inference.kernels.langevin import Langevin
+
+__all__ = ["KERNELS", "AnnealedAscent", "GradientAscent", "Info", "Kernel", "Langevin", "State", "configure"]
+
+KERNELS: dict[str, type[Any]] = {
+    "gradient_ascent": GradientAscent,
+    "annealed_ascent": AnnealedAscent,
+    "langevin": Langevin,
+}

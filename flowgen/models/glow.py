@@ -1,0 +1,83 @@
+"""Glow: actnorm, invertible 1x1 convolution and affine coupling, at several scales."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from flowgen.bijections import (
+    ActNorm,
+    AdditiveCoupling,
+    AffineCoupling,
+    Bijection,
+    Chain,
+    Flatten,
+    Halves,
+    InvertibleConv1x1,
+    Logit,
+    Scaling,
+    Split,
+    Squeeze,
+)
+from flowgen.density import StandardNormal
+from flowgen.models.dequantized import Dequantized, UniformDequantizer
+from flowgen.models.flow import Flow
+from flowgen.nets import MLP, ConvNet
+
+__all__ = ["Glow"]
+
+
+@dataclass(frozen=True)
+class Glow:
+    """Glow's hyperparameters.
+
+    A scale squeezes, applies its steps, and lets half of the channels leave through a learned split; the last scale
+    keeps them all. A step is actnorm, an invertible 1x1 convolution and a coupling. On vectors there is one scale and
+    no squeeze, and the conditioners are multilayer perceptrons.
+
+    References:
+        Glow: Generative Flow with Invertible 1x1 Convolutions (Kingma & Dhariwal, 2018), arXiv:1807.03039
+    """
+
+    scales: int = field(default=2, metadata={"help": "scales, each at half the resolution of the last", "min": 1, "max": 6})
+    steps: int = field(default=10, metadata={"help": "flow steps a scale", "min": 1, "max": 64})
+    hidden: int = field(default=96, metadata={"help": "width of the conditioners", "min": 1, "max": 1024})
+    coupling: Literal["affine", "additive"] = field(default="affine", metadata={"help": "what a coupling does"})
+    coordinates: bool = field(default=True, metadata={"help": "conditioners see where a pixel is"})
+    bound: float = field(default=2.0, metadata={"help": "largest log-scale of a coupling", "min": 0.1, "max": 10.0})
+    logit: bool = field(default=True, metadata={"help": "model log-odds of pixels instead of pixels"})
+    alpha: float = field(default=1e-6, metadata={"help": "padding of the logit", "min": 0.0, "max": 0.1})
+
+    def build(self, event_shape: tuple[int, ...], levels: int = 256) -> Dequantized:
+        """The model, untrained, with weights from torch's global generator."""
+        start: list[Bijection] = [Logit(self.alpha)] if self.logit else []
+        bijection = Chain([*start, self._scale(event_shape, self.scales)])
+        flow = Flow(StandardNormal((math.prod(event_shape),)), bijection, event_shape)
+        return Dequantized(flow, UniformDequantizer(levels), levels, support="unit" if self.logit else "reals")
+
+    def _scale(self, shape: tuple[int, ...], scales: int) -> Bijection:
+        links: list[Bijection] = []
+        if len(shape) == 3:
+            links.append(Squeeze())
+            shape = (4 * shape[0], shape[1] // 2, shape[2] // 2)
+        for _ in range(self.steps):
+            links += self._step(shape)
+        if scales > 1 and len(shape) == 3:
+            stays, leaves = Halves().shapes(shape)
+            whiten = AffineCoupling(Halves(), self._conditioner(stays, leaves, 2), bound=self.bound)
+            return Chain([*links, Split(whiten, self._scale(stays, scales - 1), leaves)])
+        return Chain([*links, ActNorm(shape[0]), Flatten(shape), Scaling((math.prod(shape),))])
+
+    def _step(self, shape: tuple[int, ...]) -> Iterator[Bijection]:
+        yield ActNorm(shape[0])
+        yield InvertibleConv1x1(shape[0])
+        stays, moves = Halves().shapes(shape)
+        if self.coupling == "affine":
+            yield AffineCoupling(Halves(), self._conditioner(stays, moves, 2), bound=self.bound)
+        else:
+            yield AdditiveCoupling(Halves(), self._conditioner(stays, moves, 1))
+
+    def _conditioner(self, kept: tuple[int, ...], moved: tuple[int, ...], parameters: int) -> MLP | ConvNet:
+        if len(kept) == 1:
+            return MLP(kept[0], parameters * moved[0], hidden=self.hidden)
+        return ConvNet(kept[0], parameters * moved[0], hidden=self.hidden, coordinates=self.coordinates)

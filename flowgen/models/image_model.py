@@ -1,0 +1,83 @@
+"""What every image model offers, flow or autoregressive: the interface that inference, evaluation and the page rely on."""
+
+from typing import Literal, Protocol, Self, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from flowgen.density import Density, Prior
+from flowgen.errors import FlowgenError
+
+__all__ = ["ImageModel", "Recipe", "check_levels"]
+
+
+@runtime_checkable
+class ImageModel(Density, Protocol):
+    """A density on pixel values in [0, 1] that also knows the mass of byte images and has a latent.
+
+    Attributes:
+        event_shape: (c, h, w), or (d,) for vectors.
+        levels: how many values a pixel takes; level k occupies [k / levels, (k + 1) / levels).
+        prior: the density of the flat latent, event shape (d,).
+        num_classes: how many classes it can be conditioned on, or None.
+        support: "unit" where the density lives on [0, 1], "reals" where it spills over.
+    """
+
+    levels: int
+    prior: Prior
+    num_classes: int | None
+    support: Literal["unit", "reals"]
+
+    def log_mass(self, levels: Tensor, *, num_samples: int = 1, generator: torch.Generator | None = None) -> Tensor:
+        """Log-mass of byte images in nats, exact or a lower bound: (b, *event_shape) integers -> (b,)."""
+        ...
+
+    def bound(self, levels: Tensor, noise: Tensor) -> Tensor:
+        """What training maximises: log_mass by the noise given, uniform of the levels' shape: (b,)."""
+        ...
+
+    def encode(self, x: Tensor) -> Tensor:
+        """(b, *event_shape) -> (b, d)."""
+        ...
+
+    def decode(self, z: Tensor) -> Tensor:
+        """(b, d) -> (b, *event_shape), the inverse of encode."""
+        ...
+
+    def initialize(self, x: Tensor) -> None:
+        """Set what starts from data by a first batch of pixel values, (b, *event_shape)."""
+        ...
+
+    def given(self, label: int) -> Density:
+        """The model of one class.
+
+        Raises:
+            FlowgenError: where the model has no classes, or not this one.
+        """
+        ...
+
+    def frozen(self) -> Self:
+        """A copy for many calls: no gradient to its parameters, and what depends on them alone worked out once."""
+        ...
+
+
+class Recipe(Protocol):
+    """A model's hyperparameters, a frozen dataclass, and how to build it."""
+
+    def build(self, event_shape: tuple[int, ...], levels: int = 256) -> ImageModel:
+        """The model, untrained, with weights from torch's global generator."""
+        ...
+
+
+def check_levels(k: Tensor, event_shape: tuple[int, ...], num_levels: int) -> None:
+    """Make sure that a tensor holds images of this shape with integer levels in range.
+
+    Raises:
+        FlowgenError: if it does not.
+    """
+    if k.is_floating_point() or k.is_complex() or k.dtype == torch.bool:
+        raise FlowgenError(f"log_mass takes integer levels from 0 to {num_levels - 1}, and was given {k.dtype}; see to_bytes.")
+    if tuple(k.shape[1:]) != event_shape:
+        raise FlowgenError(f"The model takes images of shape {event_shape}, and was given {tuple(k.shape[1:])}.")
+    if k.numel() and (int(k.min()) < 0 or int(k.max()) >= num_levels):
+        raise FlowgenError(f"Levels run from 0 to {num_levels - 1}, and these from {int(k.min())} to {int(k.max())}.")
