@@ -3,6 +3,9 @@
 A data set is a frozen dataclass with `load(split) -> Images`, and one line in DATASETS.
 """
 
+from dataclasses import Field
+from typing import Any, ClassVar, Protocol
+
 from flowgen.data.cifar10 import CIFAR10
 from flowgen.data.fashion_mnist import FashionMNIST
 from flowgen.data.files import Split, data_root
@@ -12,7 +15,19 @@ from flowgen.data.mnist import MNIST
 
 __all__ = ["DATASETS", "Dataset", "Images", "Split", "data_root", "dequantize", "midpoints", "to_bytes"]
 
-Dataset = MNIST | FashionMNIST | CIFAR10 | ImageFolder
+
+class Dataset(Protocol):
+    """What DATASETS holds: a frozen dataclass of how to read one data set."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    light_on_dark: ClassVar[bool]  # whether uploads with a bright border are to be inverted, see pictures.to_levels
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+
+    def load(self, split: Split) -> Images:
+        """The images of one split; raises FlowgenError where they are damaged, or missing and not to be had."""
+        ...
+
 
 DATASETS: dict[str, type[Dataset]] = {
     "mnist": MNIST,

@@ -1,6 +1,6 @@
 """Where the data sets lie, and that their files are the published ones.
 
-The root is the environment variable FLOWGEN_DATA, else ./data. A file is checked against its MD5 before anything reads it.
+The root is the environment variable FLOWGEN_DATA, else ./data. A file's MD5 is checked before anything reads it.
 """
 
 import gzip
@@ -20,7 +20,9 @@ __all__ = ["Split", "check_split", "data_root", "fetch", "read_verified"]
 Split = Literal["train", "test"]
 
 _CONNECT_SECONDS = 20  # torchvision sets no timeout of its own: behind a silent firewall it would wait for minutes
-_MAX_UNPACKED = 64 * 2**20  # bytes; no file of these data sets is longer, and an archive made to fill the memory stops here
+_MAX_UNPACKED = (
+    64 * 2**20
+)  # bytes; no file of these data sets is longer, and an archive made to fill the memory stops here
 
 
 def data_root() -> Path:

@@ -16,7 +16,9 @@ _COUNT = {"train": 60_000, "test": 10_000}
 _SIDE = 28
 
 
-def load_idx(folder: str, split: Split, md5: Mapping[str, str], download: Callable[[Path], object]) -> tuple[Tensor, Tensor]:
+def load_idx(
+    folder: str, split: Split, md5: Mapping[str, str], download: Callable[[Path], object]
+) -> tuple[Tensor, Tensor]:
     """The images, (n, 1, 28, 28) uint8, and the labels, (n,) int64, of one split.
 
     The files lie in `folder`/raw under the data root, as torchvision keeps them, unpacked or as .gz.
