@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from flowgen import rng
+from flowgen.data import dequantize
 from flowgen.density import Density, Prior
 from flowgen.errors import FlowgenError
 from flowgen.models.flow import Flow
@@ -16,11 +17,15 @@ from flowgen.models.image_model import check_levels
 
 __all__ = ["Dequantized", "Dequantizer", "UniformDequantizer"]
 
-MARGIN = 2.0**-15  # float32 rounds noise closer than this to a level's edge into the next level
-
 
 class Dequantizer(nn.Module, ABC):
-    """Spreads a level over its cell, and knows the density with which it does."""
+    """Spreads a level over its cell, and knows the density with which it does.
+
+    Attributes:
+        kind: its name, as it stands beside a figure.
+    """
+
+    kind: str
 
     @abstractmethod
     def forward(self, k: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -38,12 +43,14 @@ class UniformDequantizer(Dequantizer):
         RNADE: The real-valued neural autoregressive density-estimator (Uria et al., 2013), arXiv:1306.0186
     """
 
+    kind = "uniform"
+
     def __init__(self, levels: int) -> None:
         super().__init__()
         self.levels = levels
 
     def forward(self, k: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        x = (k + noise.clamp(MARGIN, 1 - MARGIN)) / self.levels
+        x = dequantize(k, noise, self.levels)
         return x, x.new_full((len(x),), math.prod(x.shape[1:]) * math.log(self.levels))
 
 
@@ -74,6 +81,7 @@ class Dequantized(nn.Module):
         self.dequantizer = dequantizer
         self.levels = levels
         self.support = support
+        self.dequantization = dequantizer.kind
 
     @property
     def event_shape(self) -> tuple[int, ...]:

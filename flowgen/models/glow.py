@@ -40,7 +40,7 @@ class Glow:
     """
 
     scales: int = field(default=2, metadata={"help": "scales, each at half the resolution of the last", "min": 1, "max": 6})
-    steps: int = field(default=10, metadata={"help": "flow steps a scale", "min": 1, "max": 64})
+    depth: int = field(default=10, metadata={"help": "flow steps a scale", "min": 1, "max": 64})
     hidden: int = field(default=96, metadata={"help": "width of the conditioners", "min": 1, "max": 1024})
     coupling: Literal["affine", "additive"] = field(default="affine", metadata={"help": "what a coupling does"})
     coordinates: bool = field(default=True, metadata={"help": "conditioners see where a pixel is"})
@@ -60,7 +60,7 @@ class Glow:
         if len(shape) == 3:
             links.append(Squeeze())
             shape = (4 * shape[0], shape[1] // 2, shape[2] // 2)
-        for _ in range(self.steps):
+        for _ in range(self.depth):
             links += self._step(shape)
         if scales > 1 and len(shape) == 3:
             stays, leaves = Halves().shapes(shape)

@@ -21,12 +21,14 @@ class ImageModel(Density, Protocol):
         prior: the density of the flat latent, event shape (d,).
         num_classes: how many classes it can be conditioned on, or None.
         support: "unit" where the density lives on [0, 1], "reals" where it spills over.
+        dequantization: how bytes become continuous, or "none" where the mass is exact.
     """
 
     levels: int
     prior: Prior
     num_classes: int | None
     support: Literal["unit", "reals"]
+    dequantization: str
 
     def log_mass(self, levels: Tensor, *, num_samples: int = 1, generator: torch.Generator | None = None) -> Tensor:
         """Log-mass of byte images in nats, exact or a lower bound: (b, *event_shape) integers -> (b,)."""

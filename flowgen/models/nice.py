@@ -25,7 +25,7 @@ class NICE:
 
     couplings: int = field(default=6, metadata={"help": "additive couplings", "min": 2, "max": 64})
     hidden: int = field(default=64, metadata={"help": "width of the conditioners", "min": 1, "max": 1024})
-    depth: int = field(default=2, metadata={"help": "residual blocks (hidden layers) of a conditioner", "min": 1, "max": 16})
+    blocks: int = field(default=2, metadata={"help": "residual blocks (hidden layers) of a conditioner", "min": 1, "max": 16})
     coordinates: bool = field(default=True, metadata={"help": "conditioners see where a pixel is"})
     logit: bool = field(default=False, metadata={"help": "model log-odds of pixels instead of pixels"})
     alpha: float = field(default=1e-6, metadata={"help": "padding of the logit", "min": 0.0, "max": 0.1})
@@ -43,6 +43,6 @@ class NICE:
         mask: Mask = Checkerboard(swap) if len(shape) == 3 else Alternate(swap)
         kept, moved = mask.shapes(shape)
         if len(shape) == 1:
-            return AdditiveCoupling(mask, MLP(kept[0], moved[0], hidden=self.hidden, depth=self.depth))
-        conditioner = ResNet(kept[0], moved[0], hidden=self.hidden, depth=self.depth, coordinates=self.coordinates)
+            return AdditiveCoupling(mask, MLP(kept[0], moved[0], hidden=self.hidden, depth=self.blocks))
+        conditioner = ResNet(kept[0], moved[0], hidden=self.hidden, depth=self.blocks, coordinates=self.coordinates)
         return AdditiveCoupling(mask, conditioner)

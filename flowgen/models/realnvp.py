@@ -42,7 +42,7 @@ class RealNVP:
     scales: int = field(default=2, metadata={"help": "scales, each at half the resolution of the last", "min": 1, "max": 6})
     couplings: int = field(default=4, metadata={"help": "couplings with one kind of mask", "min": 2, "max": 32})
     hidden: int = field(default=64, metadata={"help": "width of the conditioners", "min": 1, "max": 1024})
-    depth: int = field(default=1, metadata={"help": "residual blocks of a conditioner", "min": 0, "max": 16})
+    blocks: int = field(default=1, metadata={"help": "residual blocks of a conditioner", "min": 0, "max": 16})
     coordinates: bool = field(default=True, metadata={"help": "conditioners see where a pixel is"})
     bound: float = field(default=2.0, metadata={"help": "largest log-scale of a coupling", "min": 0.1, "max": 10.0})
     logit: bool = field(default=True, metadata={"help": "model log-odds of pixels instead of pixels"})
@@ -80,4 +80,4 @@ class RealNVP:
     def _conditioner(self, channels_in: int, channels_out: int, image: bool) -> MLP | ResNet:
         if not image:
             return MLP(channels_in, channels_out, hidden=self.hidden)
-        return ResNet(channels_in, channels_out, hidden=self.hidden, depth=self.depth, coordinates=self.coordinates)
+        return ResNet(channels_in, channels_out, hidden=self.hidden, depth=self.blocks, coordinates=self.coordinates)

@@ -1,0 +1,207 @@
+"""Checkpoints: weights as safetensors, and in the header what is needed to build the model and to know what it is."""
+
+import dataclasses
+import json
+import os
+import struct
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from flowgen.errors import FlowgenError
+from flowgen.models import MODELS, ImageModel
+
+__all__ = ["FORMAT", "Meta", "build", "load", "read_meta", "resolve_device", "save_checkpoint", "write_atomically"]
+
+FORMAT = 1
+LARGEST_HEADER = 4_000_000
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What a checkpoint says of itself.
+
+    Attributes:
+        recipe: key in MODELS.
+        hyperparameters: fields of the recipe.
+        event_shape: (c, h, w).
+        levels: values a pixel takes.
+        dataset: key in DATASETS.
+        class_names: names of the classes, if the data set has any.
+        settings: how it was trained: optimiser, batch size, seed and so on.
+        steps, hours, images_seen: what training took; hours by the clock, on the processor named in `processor`.
+        bits_per_dim: on the whole test set by `protocol`, measured on this file, or None.
+        standard_error: of that mean over images.
+        protocol: dequantisation, importance samples, number of images.
+        quantiles: of the test images' bits per dimension, at 0, 1, ..., 100 %.
+        licence: of the weights.
+        version: of the package that wrote it.
+    """
+
+    recipe: str
+    hyperparameters: dict[str, Any]
+    event_shape: tuple[int, ...]
+    levels: int = 256
+    dataset: str = ""
+    class_names: tuple[str, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+    steps: int = 0
+    hours: float = 0.0
+    images_seen: int = 0
+    processor: str = ""
+    bits_per_dim: float | None = None
+    standard_error: float | None = None
+    protocol: str = ""
+    quantiles: tuple[float, ...] = ()
+    licence: str = "Apache-2.0"
+    version: str = ""
+    format: int = FORMAT
+    name: str = ""
+
+
+def build(meta: Meta) -> ImageModel:
+    """The untrained model that a checkpoint's description calls for.
+
+    Raises:
+        FlowgenError: if the recipe or one of its hyperparameters is unknown here.
+    """
+    if meta.recipe not in MODELS:
+        raise FlowgenError(
+            f"The checkpoint {meta.name!r} holds a model of kind {meta.recipe!r}; this version knows {', '.join(MODELS)}."
+        )
+    recipe_type: Any = MODELS[meta.recipe]
+    unknown = set(meta.hyperparameters) - {f.name for f in dataclasses.fields(recipe_type)}
+    if unknown:
+        raise FlowgenError(
+            f"The checkpoint {meta.name!r} sets {', '.join(sorted(unknown))}, which {meta.recipe} does not know here; "
+            "it may come from a newer version: update flowgen."
+        )
+    model: ImageModel = recipe_type(**meta.hyperparameters).build(meta.event_shape, meta.levels)
+    return model
+
+
+def save_checkpoint(path: Path, model: nn.Module, meta: Meta) -> None:
+    """Write weights and description to one file, all of it or nothing."""
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    write_atomically(path, save(weights, metadata={"flowgen": _to_json(meta)}))
+
+
+def rewrite_meta(path: Path, meta: Meta) -> None:
+    """Replace a checkpoint's description and leave its weights as they are, byte for byte."""
+    with safe_open(path, framework="pt") as file:
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    write_atomically(path, save(weights, metadata={"flowgen": _to_json(meta)}))
+
+
+def read_meta(path: Path) -> Meta:
+    """Read a checkpoint's description, which costs no more than its header.
+
+    Raises:
+        FlowgenError: if the file is missing, damaged, no safetensors, not FlowGen's, or of a newer format.
+    """
+    name = path.stem
+    try:
+        text = _header(path).get("__metadata__", {}).get("flowgen")
+    except FileNotFoundError:
+        raise FlowgenError(f"There is no checkpoint {name!r}; `flowgen models` lists what there is.") from None
+    except (OSError, ValueError, struct.error, AttributeError):
+        raise FlowgenError(
+            f"The checkpoint {name!r} is damaged, or no safetensors file; fetch it again. Pickles are never opened."
+        ) from None
+    if text is None:
+        raise FlowgenError(f"The file {name!r} holds safetensors, but no FlowGen model; only FlowGen's checkpoints can be loaded.")
+    return _from_json(name, text)
+
+
+def load(path: Path, device: str | torch.device = "auto") -> ImageModel:
+    """Load a model for use: on the device, in the dtype it was trained in, its parameters without gradient.
+
+    Raises:
+        FlowgenError: as read_meta does, or if weights are missing, superfluous or of the wrong shape.
+    """
+    meta = read_meta(path)
+    model = build(meta)
+    assert isinstance(model, nn.Module)
+    try:
+        with safe_open(path, framework="pt") as file:
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        model.load_state_dict(weights)
+    except (SafetensorError, RuntimeError, OSError):
+        raise FlowgenError(f"The checkpoint {meta.name!r} is damaged: its weights do not fit its description; fetch it again.") from None
+    model.to(resolve_device(device)).requires_grad_(False).eval()
+    return model
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """The device for "auto", "cpu", "cuda" or anything torch accepts; auto is cuda where there is one.
+
+    Raises:
+        FlowgenError: if the device is unknown or not here.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise FlowgenError(f"There is no device {str(device)!r}; choose auto, cpu or cuda.") from None
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise FlowgenError("The device cuda was asked for, and this machine has none that torch can use; choose auto or cpu.")
+    return chosen
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a killed process, finds the old one or the new one whole.
+
+    Raises:
+        FlowgenError: if there is no room or no permission.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            try:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).chmod(0o644)
+                Path(file.name).replace(path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise FlowgenError(f"{path.name} could not be written: {error.strerror}. What was there before is untouched.") from None
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """The JSON header of a safetensors file: eight bytes of length, then the text."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > LARGEST_HEADER:
+            raise ValueError("the header is too long to be one")
+        header: dict[str, Any] = json.loads(file.read(length))
+    return header
+
+
+def _to_json(meta: Meta) -> str:
+    content = dataclasses.asdict(meta)
+    del content["name"]
+    return json.dumps(content)
+
+
+def _from_json(name: str, text: str) -> Meta:
+    try:
+        content = json.loads(text)
+        if content["format"] > FORMAT:
+            raise FlowgenError(
+                f"The checkpoint {name!r} has format {content['format']}, and this version reads up to {FORMAT}; update flowgen."
+            )
+        for key in ("event_shape", "class_names", "quantiles"):
+            content[key] = tuple(content.get(key, ()))
+        return Meta(**content, name=name)
+    except (KeyError, TypeError, json.JSONDecodeError):
+        raise FlowgenError(f"The checkpoint {name!r} has a description that cannot be read; fetch it again.") from None

@@ -1,0 +1,145 @@
+"""The models at hand: found on disk or on the Hub, loaded when needed, kept within a memory budget."""
+
+import os
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from flowgen.checkpoint import Meta, read_meta
+from flowgen.checkpoint import load as load_checkpoint
+from flowgen.errors import FlowgenError
+from flowgen.models import ImageModel
+
+__all__ = ["Library", "checkpoint_directory", "describe", "find", "load", "names"]
+
+SUFFIX = ".safetensors"
+MEMORY_BUDGET = 512 * 2**20  # bytes of weights
+
+
+def checkpoint_directory() -> Path:
+    """Where the named models are: FLOWGEN_CHECKPOINTS, else checkpoints/ beside the package, else in this directory."""
+    if chosen := os.environ.get("FLOWGEN_CHECKPOINTS"):
+        return Path(chosen)
+    beside = Path(__file__).resolve().parent.parent / "checkpoints"
+    return beside if beside.is_dir() else Path("checkpoints")
+
+
+def names(directory: Path | None = None) -> list[str]:
+    """The names of the models in a directory, by default the library's own."""
+    return sorted(path.stem for path in (directory or checkpoint_directory()).glob(f"*{SUFFIX}"))
+
+
+def find(name: str, directory: Path | None = None) -> Path:
+    """The file of a model: a name in the directory, a path ending in .safetensors, or hf:<owner>/<repo>/<name>.
+
+    Raises:
+        FlowgenError: if there is none.
+    """
+    if name.startswith("hf:"):
+        return _fetch(name)
+    if name.endswith(SUFFIX):
+        return Path(name)
+    known = names(directory)
+    if name not in known:
+        offer = f"there are {', '.join(known)}" if known else "there are none yet; `flowgen train` makes one"
+        raise FlowgenError(f"There is no model {_shorten(name)!r}; {offer}.")
+    return (directory or checkpoint_directory()) / f"{name}{SUFFIX}"
+
+
+def load(name: str, device: str | torch.device = "auto") -> ImageModel:
+    """Load a model.
+
+    Args:
+        name: a name in checkpoints/, a path ending in .safetensors, or hf:<owner>/<repo>/<name>.
+        device: auto (cuda where there is one), cpu or cuda.
+
+    Raises:
+        FlowgenError: if there is no such model, it cannot be read, or the device is not here.
+    """
+    return load_checkpoint(find(name), device)
+
+
+def describe(name: str) -> Meta:
+    """What a model says of itself, from its header alone; names as in load."""
+    return read_meta(find(name))
+
+
+class Library:
+    """Models by name, loaded on first use and kept until others need the room. Safe to share between threads.
+
+    Args:
+        directory: where they are; by default the library's own.
+        device: auto, cpu or cuda.
+        memory_budget: bytes of weights to keep; the least recently used go first, the one in use always stays.
+    """
+
+    def __init__(
+        self,
+        directory: Path | None = None,
+        *,
+        device: str | torch.device = "auto",
+        memory_budget: int = MEMORY_BUDGET,
+    ) -> None:
+        self.directory = directory or checkpoint_directory()
+        self.device = device
+        self.memory_budget = memory_budget
+        self._loaded: OrderedDict[str, ImageModel] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def names(self) -> list[str]:
+        """The names of the models, in alphabetical order."""
+        return names(self.directory)
+
+    def describe(self, name: str) -> Meta:
+        """What a model says of itself.
+
+        Raises:
+            FlowgenError: if there is no such model or it cannot be read.
+        """
+        return read_meta(self._path(name))
+
+    def load(self, name: str) -> ImageModel:
+        """The model, from memory if it is there.
+
+        Raises:
+            FlowgenError: if there is no such model or it cannot be read.
+        """
+        with self._lock:
+            if name not in self._loaded:
+                self._loaded[name] = load_checkpoint(self._path(name), self.device)
+            self._loaded.move_to_end(name)
+            while len(self._loaded) > 1 and sum(map(_bytes, self._loaded.values())) > self.memory_budget:
+                self._loaded.popitem(last=False)
+            return self._loaded[name]
+
+    def _path(self, name: str) -> Path:
+        """The file of a name; unlike find, never a path or an address, since names come from visitors."""
+        if name not in self.names():
+            raise FlowgenError(f"There is no model {_shorten(name)!r}; there are {', '.join(self.names()) or 'none yet'}.")
+        return self.directory / f"{name}{SUFFIX}"
+
+
+def _fetch(name: str) -> Path:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    parts = name.removeprefix("hf:").split("/")
+    if len(parts) != 3 or not all(parts):
+        raise FlowgenError(f"{_shorten(name)!r} names no model on the Hub; write hf:<owner>/<repo>/<name>.")
+    owner, repo, model = parts
+    try:
+        return Path(hf_hub_download(f"{owner}/{repo}", f"{model}{SUFFIX}"))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise FlowgenError(f"{_shorten(name)!r} could not be fetched from the Hub ({type(error).__name__}).") from None
+
+
+def _bytes(model: ImageModel) -> int:
+    assert isinstance(model, nn.Module)
+    return sum(value.numel() * value.element_size() for value in model.state_dict().values())
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= 80 else f"{name[:77]}..."

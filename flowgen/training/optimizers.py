@@ -1,0 +1,60 @@
+"""Which optimiser moves which weights, and how fast at each step."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from flowgen.errors import FlowgenError
+from flowgen.training.muon import Muon
+
+__all__ = ["OPTIMIZERS", "learning_rate_factor", "make_optimizers"]
+
+
+def _muon(model: nn.Module, lr: float, muon_lr: float) -> list[torch.optim.Optimizer]:
+    matrices = {
+        id(module.weight): module.weight for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)
+    }
+    rest = [parameter for parameter in model.parameters() if id(parameter) not in matrices]
+    return [Muon(matrices.values(), lr=muon_lr), torch.optim.AdamW(rest, lr=lr, weight_decay=0.0)]
+
+
+def _adamw(model: nn.Module, lr: float, muon_lr: float) -> list[torch.optim.Optimizer]:
+    return [torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.0)]
+
+
+def _adamax(model: nn.Module, lr: float, muon_lr: float) -> list[torch.optim.Optimizer]:
+    return [torch.optim.Adamax(model.parameters(), lr=lr)]
+
+
+OPTIMIZERS: dict[str, Callable[[nn.Module, float, float], list[torch.optim.Optimizer]]] = {
+    "muon": _muon,
+    "adamw": _adamw,
+    "adamax": _adamax,
+}
+
+
+def make_optimizers(name: str, model: nn.Module, lr: float, muon_lr: float) -> list[torch.optim.Optimizer]:
+    """The optimisers of a model; with "muon", kernels and matrices of its nets go to Muon and the rest to AdamW.
+
+    Raises:
+        FlowgenError: if no optimiser has this name.
+    """
+    if name not in OPTIMIZERS:
+        raise FlowgenError(f"There is no optimiser {name!r}; choose one of {', '.join(OPTIMIZERS)}.")
+    return OPTIMIZERS[name](model, lr, muon_lr)
+
+
+def learning_rate_factor(step: int, total: int | None, *, warmup: int, decay: float) -> float:
+    """What the learning rates are multiplied by: a linear warm-up, a plateau, and a linear decay to 0 at the end.
+
+    Args:
+        step: from 0.
+        total: number of steps, or None while it is not known; warm-up is the same either way.
+        warmup: steps until the full rate.
+        decay: the share of all steps, counted from the end, over which the rate falls.
+    """
+    rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
+    if total is None or step < total * (1 - decay):
+        return rise
+    return rise * (total - step) / (total * decay)

@@ -1,0 +1,67 @@
+"""A run's directory: its state, from which it can go on after being killed at any moment, and its log."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from flowgen.checkpoint import write_atomically
+from flowgen.errors import FlowgenError
+
+__all__ = ["Run"]
+
+COLUMNS = ("step", "bits_per_dim", "gradient_norm", "learning_rate", "images_per_second", "skipped", "hours")
+
+
+class Run:
+    """`state.pt` and `log.csv` in a directory.
+
+    Args:
+        directory: made when something is first saved.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.state_path = directory / "state.pt"
+        self.log_path = directory / "log.csv"
+
+    def exists(self) -> bool:
+        """Whether there is a state to go on from."""
+        return self.state_path.exists()
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Keep the state: all of it or, if killed meanwhile, the one before."""
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_atomically(self.state_path, buffer.getvalue())
+
+    def load(self) -> dict[str, Any]:
+        """The state last saved, on the CPU.
+
+        Raises:
+            FlowgenError: if it cannot be read.
+        """
+        try:
+            state: dict[str, Any] = torch.load(self.state_path, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise FlowgenError(f"The state of this run cannot be read ({type(error).__name__}); start it anew with --restart.") from None
+        return state
+
+    def start_log(self, step: int) -> None:
+        """Keep the log's rows up to a step, so that a resumed run's log is that of an uninterrupted one."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        rows: list[dict[str, str]] = []
+        if self.log_path.exists():
+            with self.log_path.open(newline="") as file:
+                rows = [row for row in csv.DictReader(file) if row["step"].isdecimal() and int(row["step"]) <= step]
+        with self.log_path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def log(self, row: dict[str, float]) -> None:
+        """Add a row to the log."""
+        with self.log_path.open("a", newline="") as file:
+            csv.DictWriter(file, COLUMNS).writerow({key: f"{value:.6g}" for key, value in row.items()})

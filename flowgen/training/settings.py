@@ -1,0 +1,41 @@
+"""How a model is trained: one frozen dataclass, from which the command line's flags derive."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from flowgen.errors import FlowgenError
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Training's hyperparameters; with the recipe and the data set they determine the weights, on one kind of machine.
+
+    Exactly one of steps and hours is the budget. Hours become a number of steps once the first ones have been timed, so
+    that the schedule is known and a resumed run is exact.
+    """
+
+    steps: int | None = field(default=None, metadata={"help": "budget in optimiser steps", "min": 1})
+    hours: float | None = field(default=None, metadata={"help": "budget in hours by the clock", "min": 0.0})
+    batch_size: int = field(default=64, metadata={"help": "images a step, over all processes", "min": 1})
+    optimizer: Literal["muon", "adamw", "adamax"] = field(default="muon", metadata={"help": "optimiser"})
+    lr: float = field(default=2e-3, metadata={"help": "learning rate of AdamW or Adamax", "min": 0.0})
+    muon_lr: float = field(default=0.02, metadata={"help": "learning rate of Muon", "min": 0.0})
+    warmup: int = field(default=100, metadata={"help": "steps of linear warm-up", "min": 0})
+    decay: float = field(default=0.6, metadata={"help": "share of the steps, at the end, of linear decay", "min": 0.0, "max": 1.0})
+    clip: float = field(default=1.0, metadata={"help": "largest gradient norm, of bits/dim", "min": 0.0})
+    ema: float = field(default=0.999, metadata={"help": "decay of the moving average of weights", "min": 0.0, "max": 1.0})
+    seed: int = field(default=0, metadata={"help": "keys initial weights, batches and noise"})
+    mixed_precision: Literal["no", "bf16", "fp16"] = field(default="no", metadata={"help": "precision of the nets"})
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.hours is None):
+            raise FlowgenError("Training needs one budget: either --steps or --hours.")
+        budget = self.hours if self.steps is None else self.steps
+        if budget is None or not budget > 0:
+            raise FlowgenError(f"The training budget is {budget}; it must be above 0.")
+        if not 0 <= self.decay <= 1 or not 0 <= self.ema < 1:
+            raise FlowgenError("--decay must lie in [0, 1] and --ema in [0, 1).")
+        if self.batch_size < 1 or self.clip <= 0 or self.warmup < 0:
+            raise FlowgenError("--batch-size must be at least 1, --clip above 0 and --warmup at least 0.")
