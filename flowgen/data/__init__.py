@@ -13,7 +13,20 @@ from flowgen.data.folder import ImageFolder
 from flowgen.data.images import Images, dequantize, midpoints, to_bytes
 from flowgen.data.mnist import MNIST
 
-__all__ = ["DATASETS", "Dataset", "Images", "Split", "data_root", "dequantize", "midpoints", "to_bytes"]
+__all__ = [
+    "CIFAR10",
+    "DATASETS",
+    "MNIST",
+    "Dataset",
+    "FashionMNIST",
+    "ImageFolder",
+    "Images",
+    "Split",
+    "data_root",
+    "dequantize",
+    "midpoints",
+    "to_bytes",
+]
 
 
 class Dataset(Protocol):

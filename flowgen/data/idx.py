@@ -12,8 +12,6 @@ from flowgen.data.files import Split, check_split, data_root, fetch, read_verifi
 __all__ = ["load_idx"]
 
 _PREFIX = {"train": "train", "test": "t10k"}
-_COUNT = {"train": 60_000, "test": 10_000}
-_SIDE = 28
 
 
 def load_idx(
@@ -41,13 +39,15 @@ def load_idx(
 
 
 def _read_split(folder: str, split: Split, md5: Mapping[str, str]) -> tuple[Tensor, Tensor]:
-    raw, prefix, count = data_root() / folder / "raw", _PREFIX[split], _COUNT[split]
-    images = _read_values(raw / f"{prefix}-images-idx3-ubyte", md5, (count, 1, _SIDE, _SIDE), header=16)
-    labels = _read_values(raw / f"{prefix}-labels-idx1-ubyte", md5, (count,), header=8)
-    return images, labels.long()
+    raw, prefix = data_root() / folder / "raw", _PREFIX[split]
+    images = _read_values(raw / f"{prefix}-images-idx3-ubyte", md5)
+    labels = _read_values(raw / f"{prefix}-labels-idx1-ubyte", md5)
+    return images.unsqueeze(1), labels.long()
 
 
-def _read_values(path: Path, md5: Mapping[str, str], shape: tuple[int, ...], header: int) -> Tensor:
-    """The values after the header; the checksum has vouched for the header itself."""
+def _read_values(path: Path, md5: Mapping[str, str]) -> Tensor:
+    """The values, in the shape that the header gives: two zeros, a type, the number of axes, then their lengths."""
     content = read_verified(path, md5[path.name])
-    return torch.from_numpy(np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy())
+    axes = content[3]
+    shape = np.frombuffer(content, ">u4", count=axes, offset=4)
+    return torch.from_numpy(np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape).copy())

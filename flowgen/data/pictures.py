@@ -19,7 +19,7 @@ __all__ = ["Fit", "PictureSource", "from_levels", "grid", "mask_to_known", "open
 
 Fit = Literal["crop", "pad"]
 
-_Box = tuple[float, float, float, float]
+_Box = tuple[int, int, int, int]
 _Bytes = NDArray[np.uint8]
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
@@ -49,7 +49,7 @@ def to_levels(
     if mode is None:
         raise FlowgenError(f"A picture has 1 or 3 channels, but the model has {channels}: it cannot take pictures.")
     box, size = _placement(picture.size, (width, height), fit)
-    scaled = picture.convert(mode).resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
+    scaled = picture.crop(box).convert(mode).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
     pixels = np.array(scaled).reshape(size[1], size[0], channels)
     if invert == "auto":
         pixels = _ink_as_light(pixels) if channels == 1 and _has_bright_border(pixels) else pixels
@@ -80,8 +80,8 @@ def mask_to_known(
         raise FlowgenError(f"The mask is {mask_side}, but the picture {side}: they must be of one size.")
     height, width = event_shape[-2:]
     box, size = _placement(picture_size, (width, height), fit)
-    white = mask.convert("L").point([0] * 128 + [255] * 128)
-    touched = np.asarray(white.convert("F").resize(size, Image.Resampling.BOX, box=box)) > 0
+    white = mask.crop(box).convert("L").point([0] * 128 + [255] * 128)
+    touched = np.asarray(white.convert("F").resize(size, Image.Resampling.BOX)) > 0
     hidden = _centred(touched, np.zeros((height, width), bool))
     if not hidden.any():
         raise FlowgenError(
@@ -134,10 +134,9 @@ def _placement(source: tuple[int, int], target: tuple[int, int], fit: Fit) -> tu
     if fit == "pad":
         width, height = (max(1, round(side * min(scales))) for side in source)
         return (0, 0, *source), (width, height)
-    kept_width, kept_height = (wanted / max(scales) for wanted in target)
-    left, upper = (source[0] - kept_width) / 2, (source[1] - kept_height) / 2
-    box = (max(0, left), max(0, upper), min(source[0], left + kept_width), min(source[1], upper + kept_height))
-    return box, target
+    kept_width, kept_height = (max(1, round(wanted / max(scales))) for wanted in target)
+    left, upper = (source[0] - kept_width) // 2, (source[1] - kept_height) // 2
+    return (left, upper, left + kept_width, upper + kept_height), target
 
 
 def _padded(pixels: _Bytes, height: int, width: int) -> _Bytes:
