@@ -17,7 +17,17 @@ from torch import nn
 from flowgen.errors import FlowgenError
 from flowgen.models import MODELS, ImageModel
 
-__all__ = ["FORMAT", "Meta", "build", "load", "read_meta", "resolve_device", "save_checkpoint", "write_atomically"]
+__all__ = [
+    "FORMAT",
+    "Meta",
+    "build",
+    "load",
+    "read_meta",
+    "resolve_device",
+    "rewrite_meta",
+    "save_checkpoint",
+    "write_atomically",
+]
 
 FORMAT = 1
 LARGEST_HEADER = 4_000_000
@@ -73,7 +83,7 @@ def build(meta: Meta) -> ImageModel:
     """
     if meta.recipe not in MODELS:
         raise FlowgenError(
-            f"The checkpoint {meta.name!r} holds a model of kind {meta.recipe!r}; this version knows {', '.join(MODELS)}."
+            f"The checkpoint {meta.name!r} holds a model of kind {meta.recipe!r}; known are {', '.join(MODELS)}."
         )
     recipe_type: Any = MODELS[meta.recipe]
     unknown = set(meta.hyperparameters) - {f.name for f in dataclasses.fields(recipe_type)}
@@ -115,7 +125,9 @@ def read_meta(path: Path) -> Meta:
             f"The checkpoint {name!r} is damaged, or no safetensors file; fetch it again. Pickles are never opened."
         ) from None
     if text is None:
-        raise FlowgenError(f"The file {name!r} holds safetensors, but no FlowGen model; only FlowGen's checkpoints can be loaded.")
+        raise FlowgenError(
+            f"The file {name!r} holds safetensors, but no FlowGen model; only FlowGen's checkpoints can be loaded."
+        )
     return _from_json(name, text)
 
 
@@ -133,7 +145,9 @@ def load(path: Path, device: str | torch.device = "auto") -> ImageModel:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
         model.load_state_dict(weights)
     except (SafetensorError, RuntimeError, OSError):
-        raise FlowgenError(f"The checkpoint {meta.name!r} is damaged: its weights do not fit its description; fetch it again.") from None
+        raise FlowgenError(
+            f"The checkpoint {meta.name!r} is damaged: its weights do not fit its description; fetch it again."
+        ) from None
     model.to(resolve_device(device)).requires_grad_(False).eval()
     return model
 
@@ -151,7 +165,9 @@ def resolve_device(device: str | torch.device) -> torch.device:
     except RuntimeError:
         raise FlowgenError(f"There is no device {str(device)!r}; choose auto, cpu or cuda.") from None
     if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise FlowgenError("The device cuda was asked for, and this machine has none that torch can use; choose auto or cpu.")
+        raise FlowgenError(
+            "The device cuda was asked for, and this machine has none that torch can use; choose auto or cpu."
+        )
     return chosen
 
 
@@ -174,7 +190,9 @@ def write_atomically(path: Path, content: bytes) -> None:
                 Path(file.name).unlink(missing_ok=True)
                 raise
     except OSError as error:
-        raise FlowgenError(f"{path.name} could not be written: {error.strerror}. What was there before is untouched.") from None
+        raise FlowgenError(
+            f"{path.name} could not be written: {error.strerror}. What was there before is untouched."
+        ) from None
 
 
 def _header(path: Path) -> dict[str, Any]:
@@ -198,7 +216,8 @@ def _from_json(name: str, text: str) -> Meta:
         content = json.loads(text)
         if content["format"] > FORMAT:
             raise FlowgenError(
-                f"The checkpoint {name!r} has format {content['format']}, and this version reads up to {FORMAT}; update flowgen."
+                f"The checkpoint {name!r} has format {content['format']}, and this version reads up to {FORMAT}; "
+                "update flowgen."
             )
         for key in ("event_shape", "class_names", "quantiles"):
             content[key] = tuple(content.get(key, ()))

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,10 @@ __all__ = ["Density", "Prior", "StandardLogistic", "StandardNormal", "Uniform", 
 class Density(Protocol):
     """A distribution over tensors of one shape: `event_shape` is (c, h, w) for images, (d,) for vectors."""
 
-    event_shape: tuple[int, ...]
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one draw."""
+        ...
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-density in nats: (b, *event_shape) -> (b,)."""
@@ -43,7 +46,9 @@ def check_temperature(temperature: float) -> float:
         FlowgenError: if it is not.
     """
     if not (math.isfinite(temperature) and temperature >= 0):
-        raise FlowgenError(f"The temperature is {temperature}; it must be a finite number of at least 0, and 1 is the model's own.")
+        raise FlowgenError(
+            f"The temperature is {temperature}; it must be a finite number of at least 0, and 1 is the model's own."
+        )
     return float(temperature)
 
 
@@ -136,11 +141,11 @@ class StandardLogistic(Prior):
     def to_normal(self, z: Tensor) -> Tensor:
         # By the smaller tail, in log space: Phi^-1(F(z)) = -sign(z) Phi^-1(sigmoid(-|z|)), finite for |z| up to 700.
         tail = torch.sigmoid(-z.double().abs())
-        return (-z.sign() * torch.special.ndtri(tail)).to(z)
+        return cast(Tensor, (-z.sign() * torch.special.ndtri(tail)).to(z))
 
     def from_normal(self, w: Tensor) -> Tensor:
         wide = w.double()
-        return (torch.special.log_ndtr(wide) - torch.special.log_ndtr(-wide)).to(w)
+        return cast(Tensor, (torch.special.log_ndtr(wide) - torch.special.log_ndtr(-wide)).to(w))
 
     def _log_density(self, z: Tensor) -> Tensor:
         return F.logsigmoid(z) + F.logsigmoid(-z)
@@ -150,10 +155,10 @@ class Uniform(Prior):
     """The uniform on (0, 1), log p(z) = 0 inside and -inf outside."""
 
     def to_normal(self, z: Tensor) -> Tensor:
-        return torch.special.ndtri(z.double()).to(z)
+        return cast(Tensor, torch.special.ndtri(z.double()).to(z))
 
     def from_normal(self, w: Tensor) -> Tensor:
-        return torch.special.ndtr(w.double()).to(w)
+        return cast(Tensor, torch.special.ndtr(w.double()).to(w))
 
     def spread(self, z: Tensor, temperature: float) -> Tensor:
         """Apply a temperature to draws: z -> 1/2 + T (z - 1/2), so for T up to 1 the draws stay inside."""

@@ -118,7 +118,9 @@ class Library:
     def _path(self, name: str) -> Path:
         """The file of a name; unlike find, never a path or an address, since names come from visitors."""
         if name not in self.names():
-            raise FlowgenError(f"There is no model {_shorten(name)!r}; there are {', '.join(self.names()) or 'none yet'}.")
+            raise FlowgenError(
+                f"There is no model {_shorten(name)!r}; there are {', '.join(self.names()) or 'none yet'}."
+            )
         return self.directory / f"{name}{SUFFIX}"
 
 

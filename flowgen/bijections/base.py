@@ -67,7 +67,7 @@ class Chain(Bijection):
 
 
 class Inverse(Bijection):
-    """A bijection turned round, so that an inverse autoregressive flow is `Inverse(masked autoregressive bijection)`."""
+    """A bijection turned round; an inverse autoregressive flow is `Inverse` of a masked autoregressive bijection."""
 
     def __init__(self, bijection: Bijection) -> None:
         super().__init__()

@@ -1,6 +1,7 @@
 """Linear bijections: actnorm, scaling, permutation, invertible 1x1 convolution."""
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -52,7 +53,7 @@ class ActNorm(Bijection):
         channels = x.transpose(0, 1).flatten(1)
         self.loc.copy_(-channels.mean(1))
         self.log_scale.copy_(-channels.std(1, correction=0).clamp_min(1e-3).log())
-        return self(x)[0]
+        return cast(Tensor, self(x)[0])
 
 
 class Scaling(Bijection):
@@ -74,9 +75,9 @@ class Scaling(Bijection):
 
     @torch.no_grad()
     def initialize(self, x: Tensor) -> Tensor:
-        """Set each coordinate's deviation to 1 from a batch; one that is constant in it keeps a scale of at most 1000."""
+        """Set each coordinate's deviation to 1 from a batch; a constant one keeps a scale of at most 1000."""
         self.log_scale.copy_(-x.std(0, correction=0).clamp_min(1e-3).log())
-        return self(x)[0]
+        return cast(Tensor, self(x)[0])
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return x * self.log_scale.exp(), self.log_scale.sum().expand(x.shape[0])
@@ -114,7 +115,7 @@ class InvertibleConv1x1(Bijection):
 
         z = W x,   W = P L (U + diag(sign * exp(log_s))),   log|det| = h w sum log_s
 
-    P is a fixed permutation, L unit lower and U strictly upper triangular; sign is fixed. It starts as a random rotation.
+    P is a fixed permutation, L unit lower and U strictly upper triangular; sign is fixed. W starts a random rotation.
 
     Args:
         num_channels: c, or d for vectors.
@@ -142,13 +143,15 @@ class InvertibleConv1x1(Bijection):
     def weight(self) -> Tensor:
         """W, (c, c)."""
         lower, upper = self._factors()
-        return self.permutation @ lower @ upper
+        with _full_precision(lower):
+            return self.permutation @ lower @ upper
 
     def inverse_weight(self) -> Tensor:
         """W^-1, (c, c), by two triangular solves."""
         lower, upper = self._factors()
-        half = torch.linalg.solve_triangular(lower, self.permutation.mT, upper=False, unitriangular=True)
-        return torch.linalg.solve_triangular(upper, half, upper=True)
+        with _full_precision(lower):
+            half = torch.linalg.solve_triangular(lower, self.permutation.mT, upper=False, unitriangular=True)
+            return cast(Tensor, torch.linalg.solve_triangular(upper, half, upper=True))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return _mix(self.weight(), x), (_positions(x) * self.log_s.sum()).expand(x.shape[0])
@@ -192,6 +195,12 @@ class FixedConv1x1(Bijection):
 
 
 def _mix(weight: Tensor, x: Tensor) -> Tensor:
-    if x.dim() == 2:
-        return x @ weight.mT
-    return F.conv2d(x, weight[:, :, None, None])
+    with _full_precision(x):
+        if x.dim() == 2:
+            return x @ weight.mT
+        return F.conv2d(x, weight[:, :, None, None])
+
+
+def _full_precision(x: Tensor) -> torch.autocast:
+    """Mixed precision is for the nets; what an inverse must undo is computed in the dtype it has."""
+    return torch.autocast(x.device.type, enabled=False)

@@ -17,8 +17,8 @@ class Logit(Bijection):
         y = alpha + (1 - 2 alpha) x,   z = log y - log(1 - y)
         log|det| = sum log(1 - 2 alpha) - log y - log(1 - y)
 
-    The padding keeps z finite on the closed interval. 1 - y is computed from 1 - x, which is exact in floating point where
-    x is near 1, so the top level of an image is treated as precisely as the bottom one.
+    The padding keeps z finite on the closed interval. 1 - y is computed from 1 - x, which is exact in floating point
+    where x is near 1, so the top level of an image is treated as precisely as the bottom one.
 
     Args:
         alpha: the padding, at least 0 and below 1/2.

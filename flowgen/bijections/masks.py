@@ -28,7 +28,7 @@ class Mask(Protocol):
 
 @dataclass(frozen=True)
 class Halves:
-    """The first half of the channels (of the coordinates, for vectors) is kept and the rest moved, or the other way round.
+    """The first half of the channels (for vectors, coordinates) is kept and the rest moved, or the other way round.
 
     Where their number is odd, the first half is the smaller one.
     """
@@ -51,7 +51,7 @@ class Halves:
 
 @dataclass(frozen=True)
 class Alternate:
-    """The coordinates (channels) of even index are kept and those of odd index moved, or the other way round: NICE's own."""
+    """The coordinates (channels) of even index are kept and those of odd index moved, or the other way round."""
 
     swap: bool = False
 
@@ -74,8 +74,8 @@ class Alternate:
 class Checkerboard:
     """The pixels whose row and column add up to an even number are kept and the others moved, or the other way round.
 
-    Each 2x2 block holds two pixels of either colour, so a colour is handed to the conditioner densely, as two channels at
-    half the resolution, and no convolution is spent on zeros as it would be on a masked image.
+    Each 2x2 block holds two pixels of either colour, so a colour is handed to the conditioner densely, as two channels
+    at half the resolution, and no convolution is spent on zeros as it would be on a masked image.
 
     Shape:
         x: (b, c, h, w) with h and w even; kept, moved: (b, 2 c, h/2, w/2).

@@ -17,7 +17,7 @@ class Split(Bijection):
 
         z = [ rest(x_a), (x_b - mu(x_a)) * exp(s(x_a)) ],   log|det| = log|det rest| + sum s(x_a)
 
-    Whitening given x_a is an affine coupling, so a conditional Gaussian p(x_b | x_a) and a standard one for the latent are
+    Whitening given x_a is an affine coupling: a conditional Gaussian p(x_b | x_a) and a standard one for the latent are
     the same density. Encoding therefore loses nothing: z is one flat vector, coarse scales first.
 
     Args:

@@ -88,7 +88,9 @@ def evaluate(
     scores = bits_per_dim(model, levels, importance_samples=importance_samples, seed=seed, progress=progress)
     if not bool(scores.isfinite().all()):
         first = int((~scores.isfinite()).nonzero()[0])
-        raise FlowgenError(f"The model gives image {first} no finite mass, so the mean over the set would mean nothing.")
+        raise FlowgenError(
+            f"The model gives image {first} no finite mass, so the mean over the set would mean nothing."
+        )
     return Evaluation(
         bits_per_dim=float(scores.mean()),
         standard_error=float(scores.std() / math.sqrt(len(scores))) if len(scores) > 1 else math.inf,

@@ -3,7 +3,7 @@
 import copy
 import math
 from abc import ABC, abstractmethod
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ class Dequantizer(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, k: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Levels and uniform noise, both (b, *event) -> x within the levels' cells, and log q(x | k) of (b,), in nats."""
+        """Levels and uniform noise, both (b, *event) -> x in the levels' cells, and log q(x | k) of (b,), in nats."""
 
 
 class UniformDequantizer(Dequantizer):
@@ -121,7 +121,7 @@ class Dequantized(nn.Module):
     def bound(self, levels: Tensor, noise: Tensor) -> Tensor:
         """The estimate of log_mass by one draw of noise, uniform and of the levels' shape: (b,), in nats."""
         x, log_q = self.dequantizer(levels, noise)
-        return self.flow.log_prob(x) - log_q
+        return cast(Tensor, self.flow.log_prob(x) - log_q)
 
     def sample(
         self,

@@ -1,5 +1,7 @@
 """A flow: a prior seen through a bijection."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -31,7 +33,7 @@ class Flow(nn.Module):
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-density in nats: (b, *event_shape) -> (b,)."""
         z, log_det = self.bijection(x)
-        return self.prior.log_prob(z) + log_det
+        return cast(Tensor, self.prior.log_prob(z) + log_det)
 
     def sample(
         self,
@@ -54,7 +56,7 @@ class Flow(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """(b, *event_shape) -> (b, d)."""
-        return self.bijection(x)[0]  # type: ignore[no-any-return]
+        return cast(Tensor, self.bijection(x)[0])
 
     def decode(self, z: Tensor) -> Tensor:
         """(b, d) -> (b, *event_shape)."""

@@ -39,7 +39,9 @@ class Glow:
         Glow: Generative Flow with Invertible 1x1 Convolutions (Kingma & Dhariwal, 2018), arXiv:1807.03039
     """
 
-    scales: int = field(default=2, metadata={"help": "scales, each at half the resolution of the last", "min": 1, "max": 6})
+    scales: int = field(
+        default=2, metadata={"help": "scales, each at half the resolution of the last", "min": 1, "max": 6}
+    )
     depth: int = field(default=10, metadata={"help": "flow steps a scale", "min": 1, "max": 64})
     hidden: int = field(default=96, metadata={"help": "width of the conditioners", "min": 1, "max": 1024})
     coupling: Literal["affine", "additive"] = field(default="affine", metadata={"help": "what a coupling does"})

@@ -1,4 +1,4 @@
-"""What every image model offers, flow or autoregressive: the interface that inference, evaluation and the page rely on."""
+"""What every image model offers, flow or autoregressive: what inference, evaluation and the page rely on."""
 
 from typing import Literal, Protocol, Self, runtime_checkable
 
@@ -24,11 +24,16 @@ class ImageModel(Density, Protocol):
         dequantization: how bytes become continuous, or "none" where the mass is exact.
     """
 
-    levels: int
-    prior: Prior
-    num_classes: int | None
-    support: Literal["unit", "reals"]
-    dequantization: str
+    @property
+    def levels(self) -> int: ...
+    @property
+    def prior(self) -> Prior: ...
+    @property
+    def num_classes(self) -> int | None: ...
+    @property
+    def support(self) -> Literal["unit", "reals"]: ...
+    @property
+    def dequantization(self) -> str: ...
 
     def log_mass(self, levels: Tensor, *, num_samples: int = 1, generator: torch.Generator | None = None) -> Tensor:
         """Log-mass of byte images in nats, exact or a lower bound: (b, *event_shape) integers -> (b,)."""
@@ -78,7 +83,9 @@ def check_levels(k: Tensor, event_shape: tuple[int, ...], num_levels: int) -> No
         FlowgenError: if it does not.
     """
     if k.is_floating_point() or k.is_complex() or k.dtype == torch.bool:
-        raise FlowgenError(f"log_mass takes integer levels from 0 to {num_levels - 1}, and was given {k.dtype}; see to_bytes.")
+        raise FlowgenError(
+            f"log_mass takes integer levels from 0 to {num_levels - 1}, and was given {k.dtype}; see to_bytes."
+        )
     if tuple(k.shape[1:]) != event_shape:
         raise FlowgenError(f"The model takes images of shape {event_shape}, and was given {tuple(k.shape[1:])}.")
     if k.numel() and (int(k.min()) < 0 or int(k.max()) >= num_levels):

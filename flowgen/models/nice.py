@@ -3,7 +3,17 @@
 import math
 from dataclasses import dataclass, field
 
-from flowgen.bijections import AdditiveCoupling, Alternate, Bijection, Chain, Checkerboard, Flatten, Logit, Mask, Scaling
+from flowgen.bijections import (
+    AdditiveCoupling,
+    Alternate,
+    Bijection,
+    Chain,
+    Checkerboard,
+    Flatten,
+    Logit,
+    Mask,
+    Scaling,
+)
 from flowgen.density import StandardLogistic
 from flowgen.models.dequantized import Dequantized, UniformDequantizer
 from flowgen.models.flow import Flow
@@ -25,7 +35,9 @@ class NICE:
 
     couplings: int = field(default=6, metadata={"help": "additive couplings", "min": 2, "max": 64})
     hidden: int = field(default=64, metadata={"help": "width of the conditioners", "min": 1, "max": 1024})
-    blocks: int = field(default=2, metadata={"help": "residual blocks (hidden layers) of a conditioner", "min": 1, "max": 16})
+    blocks: int = field(
+        default=2, metadata={"help": "residual blocks (hidden layers) of a conditioner", "min": 1, "max": 16}
+    )
     coordinates: bool = field(default=True, metadata={"help": "conditioners see where a pixel is"})
     logit: bool = field(default=False, metadata={"help": "model log-odds of pixels instead of pixels"})
     alpha: float = field(default=1e-6, metadata={"help": "padding of the logit", "min": 0.0, "max": 0.1})

@@ -32,14 +32,16 @@ class RealNVP:
 
     A scale applies couplings with checkerboard masks, squeezes, applies couplings with channel masks, and lets half of
     the channels leave. Where a side is odd, no checkerboard fits and the scale is left out. Two things differ from the
-    paper: actnorm stands for batch normalisation, whose statistics tie the images of a batch together, and the half that
-    leaves is whitened given the half that stays. On vectors the masks are halves and the conditioners perceptrons.
+    paper: actnorm stands for batch normalisation, whose statistics tie the images of a batch together, and what leaves
+    is whitened given the half that stays. On vectors the masks are halves and the conditioners perceptrons.
 
     References:
         Density estimation using Real NVP (Dinh et al., 2016), arXiv:1605.08803
     """
 
-    scales: int = field(default=2, metadata={"help": "scales, each at half the resolution of the last", "min": 1, "max": 6})
+    scales: int = field(
+        default=2, metadata={"help": "scales, each at half the resolution of the last", "min": 1, "max": 6}
+    )
     couplings: int = field(default=4, metadata={"help": "couplings with one kind of mask", "min": 2, "max": 32})
     hidden: int = field(default=64, metadata={"help": "width of the conditioners", "min": 1, "max": 1024})
     blocks: int = field(default=1, metadata={"help": "residual blocks of a conditioner", "min": 0, "max": 16})

@@ -1,5 +1,7 @@
 """Convolutional conditioners of flows on images."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,7 +16,8 @@ class Coordinates(nn.Module):
     model if it can.
 
     References:
-        An intriguing failing of convolutional neural networks and the CoordConv solution (Liu et al., 2018), arXiv:1807.03247
+        An intriguing failing of convolutional neural networks and the CoordConv solution (Liu et al., 2018),
+        arXiv:1807.03247
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -45,12 +48,12 @@ class ConvNet(nn.Module):
         self.middle = nn.Conv2d(hidden, hidden, 1)
         self.last = nn.Conv2d(hidden, out_channels, 3, padding=1)
         nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(cast(Tensor, self.last.bias))
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.first(self.coordinates(x)))
         x = F.relu(self.middle(x))
-        return self.last(x)  # type: ignore[no-any-return]
+        return cast(Tensor, self.last(x))
 
 
 class ResNet(nn.Module):
@@ -82,10 +85,10 @@ class ResNet(nn.Module):
         )
         self.last = nn.Conv2d(hidden, out_channels, 1)
         nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(cast(Tensor, self.last.bias))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.first(self.coordinates(x))
         for block in self.blocks:
             x = x + block(x)
-        return self.last(F.relu(x))  # type: ignore[no-any-return]
+        return cast(Tensor, self.last(F.relu(x)))

@@ -1,5 +1,8 @@
 """A multilayer perceptron, the conditioner of flows on vectors."""
 
+from itertools import pairwise
+from typing import cast
+
 from torch import Tensor, nn
 
 __all__ = ["MLP"]
@@ -21,7 +24,7 @@ class MLP(nn.Module):
         super().__init__()
         widths = [in_features, *[hidden] * depth]
         layers: list[nn.Module] = []
-        for narrow, wide in zip(widths, widths[1:], strict=False):
+        for narrow, wide in pairwise(widths):
             layers += [nn.Linear(narrow, wide), nn.ReLU()]
         self.hidden = nn.Sequential(*layers)
         self.out = nn.Linear(hidden, out_features)
@@ -29,4 +32,4 @@ class MLP(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.out(self.hidden(x))  # type: ignore[no-any-return]
+        return cast(Tensor, self.out(self.hidden(x)))

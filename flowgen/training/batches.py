@@ -28,7 +28,9 @@ class Batches:
         if batch_size < 1:
             raise FlowgenError(f"The batch size is {batch_size}; it must be at least 1.")
         if len(images.levels) < batch_size:
-            raise FlowgenError(f"A batch takes {batch_size} images and the data set has {len(images.levels)}; use a smaller batch.")
+            raise FlowgenError(
+                f"A batch takes {batch_size} images and the data set has {len(images.levels)}; use a smaller batch."
+            )
         self.images = images
         self.batch_size = batch_size
         self.seed = seed

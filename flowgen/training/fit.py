@@ -29,6 +29,7 @@ __all__ = ["Trainer"]
 TIMED = (10, 40)  # the steps by which hours become steps: after compiling, within warm-up
 PATIENCE = 10  # non-finite steps in a row that stop a run
 INITIAL_IMAGES = 512
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 class Trainer:
@@ -39,10 +40,10 @@ class Trainer:
         settings: budget, optimiser and so on.
         images: the training images.
         output: where the finished checkpoint goes.
-        directory: where state and log live meanwhile.
+        run: where state and log live meanwhile.
         compile: compile the loss.
         save_every: seconds between saved states.
-        accelerator: for tests; by default as `accelerate launch` has set it up.
+        device: auto, cpu or cuda; `accelerate launch` decides how many processes share it.
         track: called with each row of the log, beside the file.
     """
 
@@ -53,7 +54,7 @@ class Trainer:
         batches: Batches,
         *,
         output: Path,
-        directory: Path,
+        run: Run,
         compile: bool = False,
         save_every: float = 120.0,
         device: str = "auto",
@@ -63,7 +64,7 @@ class Trainer:
         self.settings = settings
         self.batches = batches
         self.output = output
-        self.run = Run(directory)
+        self.run = run
         self.save_every = save_every
         self.track = track
         self.accelerator = Accelerator(mixed_precision=settings.mixed_precision, cpu=device == "cpu")
@@ -113,7 +114,10 @@ class Trainer:
             self.run.start_log(self.step)
         self.accelerator.wait_for_everyone()
         bar = tqdm(
-            total=self.total, initial=self.step, unit="step", disable=not (progress and self.accelerator.is_main_process)
+            total=self.total,
+            initial=self.step,
+            unit="step",
+            disable=not (progress and self.accelerator.is_main_process),
         )
         self._loop(bar)
         bar.close()
@@ -154,7 +158,7 @@ class Trainer:
             bar.update(1)
 
     def _step(self) -> tuple[float, float, float]:
-        """One optimiser step: the loss over all processes, the gradient norm before clipping, the learning rate's factor."""
+        """One optimiser step: loss over all processes, gradient norm before clipping, factor of the learning rates."""
         factor = learning_rate_factor(self.step, self.total, warmup=self.settings.warmup, decay=self.settings.decay)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -178,7 +182,9 @@ class Trainer:
         """This process's part of every batch."""
         size, processes = self.settings.batch_size, self.accelerator.num_processes
         if size % processes:
-            raise FlowgenError(f"The batch of {size} images cannot be shared evenly by {processes} processes; change --batch-size.")
+            raise FlowgenError(
+                f"The batch of {size} images cannot be shared evenly by {processes} processes; change --batch-size."
+            )
         share = size // processes
         first = self.accelerator.process_index * share
         return slice(first, first + share)
@@ -192,7 +198,7 @@ class Trainer:
                 "lower the learning rates (--lr, --muon-lr) or --clip and start again."
             )
 
-    def _average(self, averages: list[Tensor], weights: list[Tensor], count: Tensor | int) -> None:
+    def _average(self, averages: Tensors, weights: Tensors, count: Tensor | int) -> None:
         """Move averages towards weights, faster at first so that a short run is not dominated by its start."""
         decay = min(self.settings.ema, (1 + int(count)) / (10 + int(count)))
         torch._foreach_lerp_(averages, weights, 1 - decay)
@@ -209,7 +215,9 @@ class Trainer:
         if not self.accelerator.is_main_process:
             return
         self.run.log(row)
-        bar.set_postfix_str(f"{row['bits_per_dim']:.3f} bits/dim, {row['images_per_second']:.0f} images/s, {self.skipped} skipped")
+        bar.set_postfix_str(
+            f"{row['bits_per_dim']:.3f} bits/dim, {row['images_per_second']:.0f} images/s, {self.skipped} skipped"
+        )
         if self.track is not None:
             self.track(row)
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ def orthogonalize(matrices: Tensor, iterations: int = 5) -> Tensor:
     for _ in range(iterations):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x if wide else x.mT
+    return cast(Tensor, x if wide else x.mT)
 
 
 class Muon(torch.optim.Optimizer):
@@ -34,8 +34,8 @@ class Muon(torch.optim.Optimizer):
 
         v <- mu v + g,   W <- W - lr sqrt(max(1, m / n)) orthogonalize(g + mu v)
 
-    torch.optim.Muon takes matrices only. Parameters of equal flattened shape are orthogonalised together, since a net of
-    many small layers would spend its time on launching small products.
+    torch.optim.Muon takes matrices only. Parameters of equal flattened shape are orthogonalised together: a net of many
+    small layers would spend its time on launching small products.
 
     Args:
         params: parameters with at least two dimensions.

@@ -31,6 +31,21 @@ class Run:
         """Whether there is a state to go on from."""
         return self.state_path.exists()
 
+    def prepare(self, *, resume: bool, restart: bool) -> None:
+        """Make sure that nothing is lost unasked, and that there is something to resume where that is asked for.
+
+        Raises:
+            FlowgenError: if a state is in the way, or missing.
+        """
+        if restart:
+            self.state_path.unlink(missing_ok=True)
+        if self.exists() and not resume:
+            raise FlowgenError(
+                f"{self.directory} holds an earlier run; go on with --resume, or throw it away with --restart."
+            )
+        if resume and not self.exists():
+            raise FlowgenError(f"{self.directory} holds no run to resume; start one without --resume.")
+
     def save(self, state: dict[str, Any]) -> None:
         """Keep the state: all of it or, if killed meanwhile, the one before."""
         buffer = io.BytesIO()
@@ -46,7 +61,9 @@ class Run:
         try:
             state: dict[str, Any] = torch.load(self.state_path, map_location="cpu", weights_only=True)
         except Exception as error:
-            raise FlowgenError(f"The state of this run cannot be read ({type(error).__name__}); start it anew with --restart.") from None
+            raise FlowgenError(
+                f"The state of this run cannot be read ({type(error).__name__}); start it anew with --restart."
+            ) from None
         return state
 
     def start_log(self, step: int) -> None:

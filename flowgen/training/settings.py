@@ -23,9 +23,13 @@ class Settings:
     lr: float = field(default=2e-3, metadata={"help": "learning rate of AdamW or Adamax", "min": 0.0})
     muon_lr: float = field(default=0.02, metadata={"help": "learning rate of Muon", "min": 0.0})
     warmup: int = field(default=100, metadata={"help": "steps of linear warm-up", "min": 0})
-    decay: float = field(default=0.6, metadata={"help": "share of the steps, at the end, of linear decay", "min": 0.0, "max": 1.0})
+    decay: float = field(
+        default=0.6, metadata={"help": "share of the steps, at the end, of linear decay", "min": 0.0, "max": 1.0}
+    )
     clip: float = field(default=1.0, metadata={"help": "largest gradient norm, of bits/dim", "min": 0.0})
-    ema: float = field(default=0.999, metadata={"help": "decay of the moving average of weights", "min": 0.0, "max": 1.0})
+    ema: float = field(
+        default=0.999, metadata={"help": "decay of the moving average of weights", "min": 0.0, "max": 1.0}
+    )
     seed: int = field(default=0, metadata={"help": "keys initial weights, batches and noise"})
     mixed_precision: Literal["no", "bf16", "fp16"] = field(default="no", metadata={"help": "precision of the nets"})
 

@@ -1,0 +1,36 @@
+"""The command line: `flowgen`, or `python -m flowgen`."""
+
+import sys
+
+import typer
+
+from flowgen.commands import images, models, train
+from flowgen.errors import FlowgenError
+
+__all__ = ["main"]
+
+app = typer.Typer(
+    help="Image models with exact likelihoods: train, sample, interpolate, inpaint, evaluate.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(models.models)
+app.add_typer(train.app, name="train")
+app.command()(images.sample)
+app.command()(images.interpolate)
+app.command()(images.inpaint)
+app.command()(models.evaluate)
+
+
+def main() -> None:
+    """Run the command line; what a person can mend is one sentence on stderr and exit code 2."""
+    try:
+        app()
+    except FlowgenError as error:
+        typer.echo(f"flowgen: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

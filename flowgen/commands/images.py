@@ -1,0 +1,143 @@
+"""`flowgen sample`, `interpolate` and `inpaint`: what makes pictures."""
+
+import ast
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+import typer
+from PIL import Image
+from tqdm import tqdm
+
+from flowgen.checkpoint import write_atomically
+from flowgen.data import pictures, to_bytes
+from flowgen.errors import FlowgenError
+
+__all__ = ["inpaint", "interpolate", "sample"]
+
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+Model = Annotated[str, typer.Argument(help="model: a name, a path, or hf:<owner>/<repo>/<name>")]
+Output = Annotated[Path, typer.Option(help="PNG to write")]
+Seed = Annotated[int, typer.Option(help="seed; the same one gives the same pictures")]
+
+
+def sample(
+    name: Model,
+    output: Output,
+    num: Annotated[int, typer.Option(help="how many", min=1, max=4096)] = 16,
+    temperature: Annotated[float, typer.Option(help="spread of the latent; 1 is the model's own", min=0.0)] = 1.0,
+    seed: Seed = 0,
+    label: Annotated[int | None, typer.Option(help="class, for models that have them")] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Draw images into one grid."""
+    from flowgen import library
+
+    model = library.load(name, device)
+    started = time.perf_counter()
+    with torch.no_grad():
+        density = model if label is None else model.given(label)
+        x = density.sample(num, temperature=temperature, seed=seed)
+    seconds = time.perf_counter() - started
+    write(output, pictures.grid(to_bytes(x, model.levels), levels=model.levels))
+    report(as_json, model=name, num=num, temperature=temperature, seed=seed, seconds=seconds, output=str(output))
+
+
+def interpolate(
+    name: Model,
+    start: Annotated[Path, typer.Option(help="picture to start from")],
+    end: Annotated[Path, typer.Option(help="picture to arrive at")],
+    output: Output,
+    frames: Annotated[int, typer.Option(help="pictures on the way, the ends included", min=2, max=256)] = 12,
+    path: Annotated[Literal["spherical", "linear"], typer.Option(help="way through the latent space")] = "spherical",
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Walk from one picture to another through the latent space, into one strip."""
+    from flowgen import library
+    from flowgen.inference import interpolate
+
+    model = library.load(name, device)
+    first, last = (
+        pictures.to_levels(pictures.open_picture(picture), model.event_shape, levels=model.levels)
+        for picture in (start, end)
+    )
+    x = interpolate(model, first, last, frames, path=path)
+    write(output, pictures.grid(to_bytes(x, model.levels), columns=frames, levels=model.levels))
+    report(as_json, model=name, frames=frames, path=path, output=str(output))
+
+
+def inpaint(
+    name: Model,
+    image: Annotated[Path, typer.Option(help="picture to fill in")],
+    mask: Annotated[Path, typer.Option(help="picture of the same size; white is what to fill in")],
+    output: Output,
+    method: Annotated[str, typer.Option(help="gradient_ascent, annealed_ascent or langevin")] = "gradient_ascent",
+    num: Annotated[int, typer.Option(help="how many variants", min=1)] = 1,
+    steps: Annotated[int, typer.Option(help="how many steps", min=1)] = 100,
+    seed: Seed = 0,
+    option: Annotated[
+        list[str] | None, typer.Option(help="a parameter of the method, NAME=VALUE; may be repeated")
+    ] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Fill in what a mask hides; the pixels outside it come back byte for byte."""
+    from flowgen import library
+    from flowgen.inference import complete
+
+    model = library.load(name, device)
+    picture, hole = pictures.open_picture(image), pictures.open_picture(mask)
+    levels = pictures.to_levels(picture, model.event_shape, levels=model.levels)
+    known = pictures.mask_to_known(hole, picture.size, model.event_shape)
+    started = time.perf_counter()
+    stream = complete(
+        model, levels, known, method=method, num=num, steps=steps, seed=seed, options=dict(map(_option, option or []))
+    )
+    for frame in tqdm(stream, total=steps, unit="step", disable=as_json):
+        last = frame
+    write(output, pictures.grid(last.levels.cpu(), levels=model.levels))
+    report(
+        as_json,
+        model=name,
+        method=method,
+        num=num,
+        steps=steps,
+        seed=seed,
+        log_density=last.log_density.tolist(),
+        rejected=last.rejected,
+        seconds=time.perf_counter() - started,
+        output=str(output),
+    )
+
+
+def write(path: Path, picture: Image.Image) -> None:
+    """Write a PNG, all of it or nothing.
+
+    Raises:
+        FlowgenError: if the name does not end in .png, or it cannot be written.
+    """
+    if path.suffix.lower() != ".png":
+        raise FlowgenError(
+            f"The output {path} must end in .png, the one format that keeps every pixel and is read everywhere."
+        )
+    write_atomically(path, pictures.png_bytes(picture))
+
+
+def report(as_json: bool, **facts: Any) -> None:
+    """Say what was done: one JSON object, or the output's name."""
+    typer.echo(json.dumps(facts) if as_json else f"{facts['output']}")
+
+
+def _option(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise FlowgenError(f"--option {text} should read NAME=VALUE.")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value

@@ -1,0 +1,92 @@
+"""`flowgen models` and `flowgen evaluate`: what there is, and how good it is."""
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from tqdm import tqdm
+
+from flowgen.commands.train import load_images
+from flowgen.errors import FlowgenError
+
+if TYPE_CHECKING:
+    from flowgen.checkpoint import Meta
+    from flowgen.evaluation import Evaluation
+
+__all__ = ["evaluate", "models"]
+
+
+def models(as_json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False) -> None:
+    """List the models at hand."""
+    from flowgen import library
+
+    metas = [library.describe(name) for name in library.names()]
+    if as_json:
+        typer.echo(json.dumps({meta.name: dataclasses.asdict(meta) for meta in metas}))
+        return
+    for meta in metas:
+        shape = "x".join(map(str, meta.event_shape))
+        figure = "not measured" if meta.bits_per_dim is None else f"{meta.bits_per_dim:.3f} bits/dim"
+        typer.echo(f"{meta.name:24} {meta.recipe:10} {meta.dataset:14} {shape:10} {figure:18} {meta.hours:.2f} h")
+    if not metas:
+        typer.echo("There are no models yet; `flowgen train glow --dataset mnist --hours 1` makes one.")
+
+
+def evaluate(
+    name: Annotated[str, typer.Argument(help="model")],
+    dataset: Annotated[str, typer.Option(help="data set; the model's own by default")] = "",
+    split: Annotated[str, typer.Option(help="train or test")] = "test",
+    num: Annotated[int | None, typer.Option(help="only the first images; all by default", min=1)] = None,
+    importance_samples: Annotated[int, typer.Option(help="draws of the dequantisation noise an image", min=1)] = 1,
+    seed: Annotated[int, typer.Option(help="keys the noise")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    folder_path: Annotated[str, typer.Option(help="directory of images, for --dataset folder")] = "",
+    record: Annotated[bool, typer.Option(help="also write the figure into the checkpoint's header")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
+) -> None:
+    """Measure bits per dimension on a data set."""
+    from flowgen import library
+    from flowgen.evaluation import evaluate
+
+    meta = library.describe(name)
+    dataset = dataset or meta.dataset
+    size = {"folder_path": folder_path, "folder_size": meta.event_shape[-1], "folder_channels": meta.event_shape[0]}
+    images = load_images(dataset, size, split)
+    if images.event_shape != meta.event_shape:
+        raise FlowgenError(f"{name} takes images of shape {meta.event_shape}, and {dataset} has {images.event_shape}.")
+    levels = images.levels[:num]
+    with tqdm(total=len(levels), unit="image") as bar:
+        result = evaluate(
+            library.load(name, device), levels, importance_samples=importance_samples, seed=seed, progress=bar.update
+        )
+    if record:
+        if split != "test" or num is not None or dataset != meta.dataset:
+            raise FlowgenError("Only the figure on the whole test set of the model's own data can be recorded.")
+        _record(name, meta, result)
+    if as_json:
+        typer.echo(json.dumps({"model": meta.name, "dataset": dataset, "split": split, **dataclasses.asdict(result)}))
+    else:
+        typer.echo(
+            f"{meta.name} on {result.num_images} {split} images of {dataset}: {result.bits_per_dim:.4f} bits/dim "
+            f"(standard error {result.standard_error:.4f}; dequantization {result.dequantization}, "
+            f"importance samples {result.importance_samples})"
+        )
+
+
+def _record(name: str, meta: "Meta", result: "Evaluation") -> None:
+    from flowgen import library
+    from flowgen.checkpoint import rewrite_meta
+
+    protocol = (
+        f"{result.num_images} test images, dequantization {result.dequantization}, "
+        f"importance samples {result.importance_samples}"
+    )
+    measured = dataclasses.replace(
+        meta,
+        bits_per_dim=result.bits_per_dim,
+        standard_error=result.standard_error,
+        protocol=protocol,
+        quantiles=tuple(round(quantile, 4) for quantile in result.quantiles),
+    )
+    rewrite_meta(library.find(name), measured)
