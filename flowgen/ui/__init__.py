@@ -1,0 +1,15 @@
+"""The page. A new tab is a file with `build(library)` and a line in TABS."""
+
+from collections.abc import Callable
+
+from flowgen.library import Library
+from flowgen.ui import generate, inpaint, interpolate, score
+
+__all__ = ["TABS"]
+
+TABS: dict[str, Callable[[Library], None]] = {
+    "Generate": generate.build,
+    "Interpolate": interpolate.build,
+    "Inpaint": inpaint.build,
+    "Score": score.build,
+}

@@ -1,0 +1,93 @@
+"""Arguments as they come from strangers: each is checked, and refused in one sentence that names it."""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from flowgen.data.pictures import open_picture
+from flowgen.errors import FlowgenError
+from flowgen.ui.refusals import BadArgument
+
+__all__ = ["choice", "number", "open_upload", "whole"]
+
+
+UPLOAD = {"_type": "gradio.FileData"}  # how Gradio marks what it has looked at
+
+
+def number(name: str, value: Any, low: float, high: float) -> float:
+    """A finite number from low to high.
+
+    Raises:
+        BadArgument: for anything else; numbers in quotes are not numbers.
+    """
+    if not (_is_number(value) and low <= value <= high):
+        raise BadArgument(name, f"The {name} must be a number from {low:g} to {high:g}{_but(value)}.")
+    return float(value)
+
+
+def whole(name: str, value: Any, low: int, high: int) -> int:
+    """A whole number from low to high; 8.0 is one, as pages send it.
+
+    Raises:
+        BadArgument: for anything else.
+    """
+    if not (_is_number(value) and value == int(value) and low <= value <= high):
+        raise BadArgument(name, f"The {name} must be a whole number from {low} to {high}{_but(value)}.")
+    return int(value)
+
+
+def choice(name: str, value: Any, options: Iterable[str]) -> str:
+    """One of the options.
+
+    Raises:
+        BadArgument: listing them.
+    """
+    known = list(options)
+    if not (isinstance(value, str) and value in known):
+        there_is = f"choose one of: {', '.join(known)}." if known else "there is none to choose from here."
+        raise BadArgument(name, f"The {name} is not known{_but(value)}; {there_is}")
+    return value
+
+
+def _uploaded(name: str, value: Any) -> Path:
+    """The file behind an upload.
+
+    Gradio has already refused files that were not uploaded here, but it looks only at values of this one form: a path
+    in any other form would be the visitor's word.
+
+    Raises:
+        BadArgument: if there is none.
+    """
+    if not (isinstance(value, dict) and value.get("meta") == UPLOAD and isinstance(value.get("path"), str)):
+        raise BadArgument(name, f"The {name} is missing: upload an image file.")
+    return Path(value["path"])
+
+
+def open_upload(name: str, value: Any) -> Image.Image:
+    """The picture in an upload, upright and opaque.
+
+    Raises:
+        BadArgument: if there is none, or it is no picture, or too large.
+    """
+    try:
+        return open_picture(_uploaded(name, value))
+    except FlowgenError as error:
+        raise BadArgument(name, str(error)) from None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _but(value: Any) -> str:
+    """What was given instead, if it is short and harmless enough to repeat."""
+    if value is None:
+        return " and is missing"
+    if isinstance(value, (int, float, str)):
+        text = repr(value) if isinstance(value, str) else f"{value}"
+        if len(text) <= 40 and text.isprintable() and "/" not in text and "\\" not in text:
+            return f", not {text}"
+    return ""

@@ -1,0 +1,131 @@
+"""The controls that the tabs share, and those that derive from a dataclass of hyperparameters."""
+
+import dataclasses
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+
+from flowgen.errors import FlowgenError
+from flowgen.library import Library
+from flowgen.ui.limits import LIMITS
+from flowgen.ui.view import note
+
+__all__ = [
+    "describe",
+    "favourite",
+    "hyperparameters",
+    "lead",
+    "model_argument",
+    "model_menu",
+    "model_note",
+    "models",
+    "options",
+    "seed_box",
+    "title",
+    "whole_argument",
+]
+
+
+log = logging.getLogger(__name__)
+
+
+def lead(text: str) -> gr.HTML:
+    """What a tab is for, in a sentence or two; the text is ours and may hold <b>."""
+    return gr.HTML(f'<p class="fg-lead">{text}</p>', apply_default_css=False)
+
+
+def models(library: Library) -> list[str]:
+    """The names of the models that can be read; a damaged checkpoint is noted in the log and not offered."""
+    readable = []
+    for name in library.names():
+        try:
+            library.describe(name)
+            readable.append(name)
+        except FlowgenError as error:
+            log.warning("a model is not offered: %s", error)
+    return readable
+
+
+def model_menu(library: Library, elem_id: str) -> gr.Dropdown:
+    """Which model to ask."""
+    names = models(library)
+    return gr.Dropdown(names, value=favourite(library), label="Model", elem_id=elem_id, interactive=bool(names))
+
+
+def favourite(library: Library) -> str | None:
+    """The model a visitor meets first: the one with the fewest bits per dimension, those without a measure last."""
+
+    def bits(name: str) -> float:
+        measured = library.describe(name).bits_per_dim
+        return math.inf if measured is None else measured
+
+    return min(models(library), key=bits, default=None)
+
+
+def model_note(library: Library, name: str | None, elem_id: str) -> gr.HTML:
+    """A line about the model chosen; see `describe`."""
+    return gr.HTML(describe(library, name), elem_id=elem_id, apply_default_css=False)
+
+
+def describe(library: Library, name: str | None) -> str:
+    """What a model was trained on, for how long, and how well it predicts."""
+    if name is None:
+        return note("There is no model yet: train one with `flowgen train`, and it appears here.")
+    meta = library.describe(name)
+    channels, height, width = meta.event_shape
+    facts = [f"{meta.dataset or 'unknown data'}, {width} x {height} {'gray' if channels == 1 else 'colour'}"]
+    if meta.bits_per_dim is not None:
+        facts.append(f"{meta.bits_per_dim:.2f} bits/dim on the test set")
+    if meta.hours >= 0.01:
+        facts.append(f"trained for {meta.hours:.1f} h" if meta.hours >= 1 else f"trained for {60 * meta.hours:.0f} min")
+    return note(" · ".join(facts))
+
+
+def seed_box(elem_id: str) -> gr.Number:
+    """Where the randomness starts."""
+    about = "The same seed, the same result"
+    return gr.Number(0, label="Seed", info=about, precision=0, minimum=0, maximum=LIMITS.seed, elem_id=elem_id)
+
+
+def model_argument(library: Library) -> gr.Dropdown:
+    """An endpoint's argument: which model."""
+    return gr.Dropdown(models(library), value=favourite(library), label="The model's name; see /models")
+
+
+def whole_argument(label: str, default: int, low: int, high: int) -> gr.Number:
+    """An endpoint's argument: a whole number in a range."""
+    return gr.Number(default, precision=0, minimum=low, maximum=high, label=f"{label}, {low} to {high}")
+
+
+def hyperparameters(recipe: type[Any], elem_id: str) -> dict[str, gr.Slider | gr.Number | gr.Checkbox]:
+    """A control for each field of a dataclass of hyperparameters: its help, range and default are the field's own."""
+    return {field.name: _control(field, f"{elem_id}-{field.name}") for field in dataclasses.fields(recipe)}
+
+
+def options(recipe: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields' values as a page sends them, with whole numbers whole again; ranges are the dataclass's to check."""
+    whole = {field.name for field in dataclasses.fields(recipe) if isinstance(field.default, int)}
+    return {
+        name: int(value) if name in whole and isinstance(value, float) and value.is_integer() else value
+        for name, value in values.items()
+    }
+
+
+def title(name: str) -> str:
+    """A registry's key as people read it: "gradient_ascent" is "Gradient ascent"."""
+    return name.replace("_", " ").capitalize()
+
+
+def _control(field: dataclasses.Field[Any], elem_id: str) -> gr.Slider | gr.Number | gr.Checkbox:
+    about: dict[str, Any] = {"label": title(field.name), "info": field.metadata.get("help"), "elem_id": elem_id}
+    default: Any = field.default
+    low, high = field.metadata.get("min"), field.metadata.get("max")
+    if isinstance(default, bool):
+        return gr.Checkbox(default, **about)
+    if low is None or high is None or (low > 0 and high / low > 1000):  # too wide a range for a slider to be of use
+        return gr.Number(default, minimum=low, maximum=high, **about)
+    step = 1 if isinstance(default, int) else (high - low) / 200
+    return gr.Slider(low, high, default, step=step, **about)

@@ -1,0 +1,68 @@
+"""How the page's events and the endpoints are wired: one queue for all model work, one way to refuse."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block
+from gradio.components import Component
+from gradio.events import Dependency
+
+from flowgen.ui.refusals import polite, validator
+
+__all__ = ["endpoint", "on_page"]
+
+# Whatever computes with a model waits in this one line, so that requests never share the processors.
+MODEL_WORK: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+
+Components = Block | Sequence[Block] | None
+
+
+def on_page(
+    event: Callable[..., Dependency],
+    fn: Callable[..., Any],
+    inputs: Components,
+    outputs: Components,
+    *,
+    works: bool = False,
+) -> Dependency:
+    """Run `fn` on an event of the page; it gets the values as they were sent, and checks them itself.
+
+    Gradio's own preprocessing would open an upload before anyone has looked at its size.
+
+    Args:
+        works: whether it computes with a model, and therefore waits in line.
+    """
+    line = MODEL_WORK if works else {"concurrency_limit": None}
+    return event(
+        polite(fn),
+        inputs,
+        outputs,
+        preprocess=False,
+        show_progress="minimal" if works else "hidden",
+        api_name=f"page_{fn.__name__}",  # an endpoint of the same name is to have its name for itself
+        api_visibility="private",
+        **line,
+    )
+
+
+def endpoint(
+    fn: Callable[..., Any], check: Callable[..., Any] | None, inputs: Sequence[Component], outputs: Sequence[Component]
+) -> None:
+    """Offer `fn` over HTTP under its own name; its docstring is the endpoint's description.
+
+    Args:
+        check: takes the same arguments, and raises FlowgenError for what must not even wait in the queue; None where
+            any call is in order.
+    """
+    gr.on(
+        [],
+        polite(fn),
+        list(inputs),
+        list(outputs),
+        preprocess=False,
+        api_name=fn.__name__,
+        api_description=(fn.__doc__ or "").strip(),
+        validator=validator(check) if check else None,
+        **MODEL_WORK,
+    )

@@ -1,0 +1,134 @@
+"""The tab that draws new images, and the endpoint /sample."""
+
+from typing import Any
+
+import gradio as gr
+import torch
+from torch import Tensor
+
+from flowgen.data import to_bytes
+from flowgen.library import Library
+from flowgen.ui import controls, files, view
+from flowgen.ui.arguments import choice, number, whole
+from flowgen.ui.events import endpoint, on_page
+from flowgen.ui.limits import LIMITS
+from flowgen.ui.refusals import BadArgument
+
+__all__ = ["build"]
+
+ANY_CLASS = "any"
+
+
+def build(library: Library) -> None:
+    """Lay out the tab and offer its endpoint."""
+    controls.lead(
+        "Every image starts as plain noise, one number a pixel, and the model bends it into an image without losing a "
+        "thing. <b>Temperature</b> shrinks the noise: below 1, images grow cleaner and more alike."
+    )
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=4, min_width=280, elem_classes="fg-panel"):
+            model = controls.model_menu(library, "generate-model")
+            about = controls.model_note(library, model.value, "generate-about")
+            label = gr.Dropdown([ANY_CLASS], value=ANY_CLASS, label="Class", visible=False, elem_id="generate-class")
+            num = gr.Slider(1, LIMITS.images, 24, step=1, label="Number of images", elem_id="generate-num")
+            temperature = gr.Slider(0, 1.5, 0.8, step=0.05, label="Temperature", elem_id="generate-temperature")
+            seed = controls.seed_box("generate-seed")
+            run = gr.Button("Generate", variant="primary", elem_id="generate-run", elem_classes="fg-run")
+        with gr.Column(scale=8, min_width=320):
+            shown = gr.HTML(view.blank("Press Generate."), elem_id="generate-result", apply_default_css=False)
+
+    def generate(name: str, label: str, num: Any, temperature: Any, seed: Any) -> str:
+        return show(library, name, label, num, temperature, seed)
+
+    def chosen(name: str) -> tuple[str, Any]:
+        return controls.describe(library, choice("model", name, library.names())), class_menu(library, name)
+
+    on_page(run.click, generate, [model, label, num, temperature, seed], shown, works=True)
+    on_page(model.change, chosen, model, [about, label], works=True)
+    offer_sample(library)
+
+
+def show(library: Library, name: str, label: str, num: Any, temperature: Any, seed: Any) -> str:
+    """Samples as the page shows them."""
+    levels, num_levels = draw(library, name, num, temperature, seed, None if label == ANY_CLASS else label)
+    stem = f"{name}-seed{int(seed)}"
+    images = [view.png(one, num_levels) for one in levels]
+    captions = [f"#{i}" for i in range(len(images))]
+    whole_sheet = view.link(view.sheet(levels, num_levels), f"{stem}.png", "Download the sheet")
+    return view.results(
+        view.tiles(images, captions, [f"{stem}-{i}.png" for i in range(len(images))]),
+        f'<div class="fg-links">{whole_sheet}</div>',
+    )
+
+
+def draw(library: Library, name: Any, num: Any, temperature: Any, seed: Any, label: Any = None) -> tuple[Tensor, int]:
+    """Samples (num, c, h, w) uint8 and how many levels they have.
+
+    Raises:
+        FlowgenError: for anything out of order.
+    """
+    check_sample(library, name, num, temperature, seed, label)
+    model = library.load(name).frozen()
+    density = model if label is None else model.given(_class_of(library, name, label))
+    with torch.no_grad():
+        x = density.sample(int(num), temperature=float(temperature), seed=int(seed))
+    return to_bytes(x, model.levels), model.levels
+
+
+def check_sample(library: Library, name: Any, num: Any, temperature: Any, seed: Any, label: Any = None) -> None:
+    """Refuse what cannot be sampled, before anything is computed.
+
+    Raises:
+        FlowgenError: naming the argument.
+    """
+    choice("model", name, library.names())
+    whole("num", num, 1, LIMITS.images)
+    number("temperature", temperature, 0, LIMITS.temperature)
+    whole("seed", seed, 0, LIMITS.seed)
+    if label is not None:
+        _class_of(library, name, label)
+
+
+def class_menu(library: Library, name: str) -> Any:
+    """The classes of a model, where it has any."""
+    names = class_names(library, name)
+    return gr.update(choices=[ANY_CLASS, *names], value=ANY_CLASS, visible=bool(names))
+
+
+def class_names(library: Library, name: str) -> list[str]:
+    """The names of the classes that a model can be conditioned on."""
+    count = library.load(name).num_classes or 0
+    known = library.describe(name).class_names
+    return [known[i] if i < len(known) else str(i) for i in range(count)]
+
+
+def _class_of(library: Library, name: str, label: Any) -> int:
+    names = class_names(library, name)
+    if not names:
+        raise BadArgument("label", f"The model {name} knows no classes: leave the label out.")
+    return names.index(choice("label", label, names))
+
+
+def offer_sample(library: Library) -> None:
+    """The endpoint /sample."""
+
+    def sample(model: str, num: int, temperature: float, seed: int, label: str | None = None) -> tuple[list[str], Any]:
+        """Draw new images: PNG files at the model's own size, and the settings. Image i depends on seed and i alone."""
+        levels, num_levels = draw(library, model, num, temperature, seed, label)
+        stem = f"{model}-seed{int(seed)}"
+        paths = [files.save(view.png(one, num_levels), f"{stem}-{i}.png") for i, one in enumerate(levels)]
+        return paths, {"model": model, "num": int(num), "temperature": temperature, "seed": int(seed), "label": label}
+
+    def check(model: str, num: int, temperature: float, seed: int, label: str | None = None) -> None:
+        check_sample(library, model, num, temperature, seed, label)
+
+    with gr.Column(visible=False):
+        inputs = [
+            controls.model_argument(library),
+            controls.whole_argument("How many images", 16, 1, LIMITS.images),
+            gr.Number(0.8, label=f"Temperature, 0 to {LIMITS.temperature:g}; 1 is the model itself"),
+            controls.whole_argument("Seed", 0, 0, LIMITS.seed),
+            gr.Textbox(None, label="Class name, for models that have classes; otherwise null"),
+        ]
+        outputs = [gr.File(file_count="multiple", label="Images"), gr.JSON(label="Settings")]
+    endpoint(sample, check, inputs, outputs)

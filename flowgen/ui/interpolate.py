@@ -1,0 +1,121 @@
+"""The tab that walks from one image to another, and the endpoint /interpolate."""
+
+from typing import Any, Literal
+
+import gradio as gr
+from torch import Tensor
+
+from flowgen.data import to_bytes
+from flowgen.data.pictures import to_levels
+from flowgen.inference.interpolate import interpolate as walk
+from flowgen.library import Library
+from flowgen.ui import controls, files, view
+from flowgen.ui.arguments import choice, open_upload, whole
+from flowgen.ui.events import endpoint, on_page
+from flowgen.ui.limits import LIMITS
+from flowgen.ui.picture import connect, picture_box, read_box
+
+__all__ = ["build"]
+
+Path = Literal["spherical", "linear"]
+PATHS: dict[Path, str] = {
+    "spherical": "Along the sphere: where the model's noise lives, so every step is as likely as its ends.",
+    "linear": "In a straight line: through the thin middle of the noise, where images fade and blur.",
+}
+
+
+def build(library: Library) -> None:
+    """Lay out the tab and offer its endpoint."""
+    controls.lead(
+        "Two images, and the way between them. The model turns both into noise, walks from one to the other there, and "
+        "turns each step back into an image: <b>what lies between a 3 and an 8?</b>"
+    )
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=4, min_width=280, elem_classes="fg-panel"):
+            model = controls.model_menu(library, "interpolate-model")
+            with gr.Row():
+                start = picture_box("From", "interpolate-start")
+                end = picture_box("To", "interpolate-end")
+            frames = gr.Slider(3, LIMITS.frames, 12, step=1, label="Number of images", elem_id="interpolate-frames")
+            run = gr.Button("Walk", variant="primary", elem_id="interpolate-run", elem_classes="fg-run")
+        with gr.Column(scale=8, min_width=320):
+            shown = gr.HTML(
+                view.blank("Give it two images, or draw two samples, and press Walk."),
+                elem_id="interpolate-result",
+                apply_default_css=False,
+            )
+
+    def interpolate(name: str, start: Any, end: Any, frames: Any) -> str:
+        return show(library, name, start, end, frames)
+
+    connect(start, library, model)
+    connect(end, library, model)
+    on_page(run.click, interpolate, [model, start, end, frames], shown, works=True)
+    offer_interpolate(library)
+
+
+def show(library: Library, name: str, start: Any, end: Any, frames: Any) -> str:
+    """Both ways as the page shows them."""
+    meta = library.describe(choice("model", name, library.names()))
+    num = whole("number of images", frames, 2, LIMITS.frames)
+    first, last = (read_box(value, meta.event_shape, meta.levels).levels for value in (start, end))
+    model, parts = library.load(name), []
+    for path in PATHS:
+        levels = to_bytes(walk(model, first, last, num, path=path), meta.levels)
+        parts += _way(path, levels, meta.levels)
+    return view.results(*parts)
+
+
+def _way(path: Path, levels: Tensor, num_levels: int) -> list[str]:
+    film = view.animation(levels, num_levels)
+    steps = [view.picture(view.png(one, num_levels), f"step {i}, {path}") for i, one in enumerate(levels)]
+    strip = view.link(view.sheet(levels, num_levels, columns=len(levels)), f"{path}.png", "Download the strip")
+    loop = view.link(film, f"{path}-animation.png", "Download the animation")
+    return [
+        f'<h3 class="fg-heading">{controls.title(path)}</h3>',
+        view.note(PATHS[path]),
+        f'<div class="fg-path"><figure class="fg-film">{view.picture(film, f"animation, {path}")}</figure>'
+        f'<div class="fg-strip">{"".join(steps)}</div></div>',
+        f'<div class="fg-links">{strip}{loop}</div>',
+    ]
+
+
+def offer_interpolate(library: Library) -> None:
+    """The endpoint /interpolate."""
+
+    def interpolate(model: str, start: Any, end: Any, frames: int, path: str) -> tuple[list[str], str, str, Any]:
+        """Walk from one image to another in a model's noise: the images on the way, a strip, and an animated PNG."""
+        begin, finish, num = check(model, start, end, frames, path)
+        way: Path = "linear" if path == "linear" else "spherical"
+        loaded = library.load(model)
+        levels = to_bytes(walk(loaded, begin, finish, num, path=way), loaded.levels)
+        images = [files.save(view.png(one, loaded.levels), f"{path}-{i}.png") for i, one in enumerate(levels)]
+        strip = files.save(view.sheet(levels, loaded.levels, columns=num), f"{path}.png")
+        film = files.save(view.animation(levels, loaded.levels), f"{path}-animation.png")
+        return images, strip, film, {"model": model, "frames": num, "path": path}
+
+    def check(model: str, start: Any, end: Any, frames: int, path: str) -> tuple[Tensor, Tensor, int]:
+        meta = library.describe(choice("model", model, library.names()))
+        num = whole("frames", frames, 2, LIMITS.frames)
+        choice("path", path, PATHS)
+        begin, finish = (
+            to_levels(open_upload(name, file), meta.event_shape, levels=meta.levels)
+            for name, file in (("start", start), ("end", end))
+        )
+        return begin, finish, num
+
+    with gr.Column(visible=False):
+        inputs = [
+            controls.model_argument(library),
+            gr.File(label="First image, of any size and format"),
+            gr.File(label="Last image"),
+            controls.whole_argument("How many images, both ends included", 12, 2, LIMITS.frames),
+            gr.Radio(list(PATHS), value="spherical", label="Way through the noise"),
+        ]
+        outputs = [
+            gr.File(file_count="multiple", label="Images"),
+            gr.File(label="Strip"),
+            gr.File(label="Animation"),
+            gr.JSON(label="Settings"),
+        ]
+    endpoint(interpolate, check, inputs, outputs)

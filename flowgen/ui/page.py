@@ -1,0 +1,65 @@
+"""The page: a head, the tabs, and how it is served."""
+
+import os
+from pathlib import Path
+
+import gradio as gr
+from PIL import Image
+
+from flowgen.library import Library
+from flowgen.ui import TABS
+from flowgen.ui.limits import LIMITS
+from flowgen.ui.models import offer_models
+from flowgen.ui.refusals import refusal_handlers
+from flowgen.ui.theme import theme
+
+__all__ = ["build", "launch"]
+
+HERE = Path(__file__).parent
+HEAD = """
+<header class="fg-head">{logo}<div><h1>FlowGen</h1>
+<p>Image models whose likelihood is exact: sample them, walk between images, fill in what is missing, and measure.</p>
+</div></header>
+"""
+
+
+def build(library: Library) -> gr.Blocks:
+    """The studio over a library of models."""
+    page = gr.Blocks(title="FlowGen", analytics_enabled=False, delete_cache=(600, LIMITS.cache_seconds))
+    with page:
+        gr.HTML(HEAD.format(logo=(HERE / "favicon.svg").read_text(encoding="utf-8")), apply_default_css=False)
+        with gr.Tabs(elem_id="tabs"):
+            for name, tab in TABS.items():
+                with gr.Tab(name, id=name, elem_id=f"tab-{name.lower()}"):
+                    tab(library)
+        offer_models(library)
+    page.queue(max_size=LIMITS.queue, api_open=False)
+    return page
+
+
+def launch(page: gr.Blocks, *, host: str | None = None, port: int | None = None, block: bool = True) -> str:
+    """Serve the studio; give its address.
+
+    Args:
+        host, port: by default GRADIO_SERVER_NAME and GRADIO_SERVER_PORT, else 127.0.0.1 and 7860.
+        block: wait until interrupted; without it, `page.close()` ends the server.
+    """
+    # Pillow refuses twice this many pixels before it decodes them, wherever Gradio opens a picture.
+    Image.MAX_IMAGE_PIXELS = LIMITS.upload_pixels // 2
+    _, address, _ = page.launch(
+        server_name=host or os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"),
+        server_port=port or int(os.environ.get("GRADIO_SERVER_PORT", "7860")),
+        prevent_thread_lock=not block,
+        theme=theme(),
+        css_paths=HERE / "style.css",
+        favicon_path=HERE / "favicon.svg",
+        max_file_size=f"{LIMITS.upload_megabytes}mb",
+        app_kwargs={"exception_handlers": refusal_handlers()},
+        footer_links=["api"],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        show_error=False,
+        quiet=not block,
+    )
+    return address

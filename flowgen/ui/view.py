@@ -1,0 +1,109 @@
+"""Images as the page shows them: small PNGs in the HTML itself, so that results leave no files behind."""
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from flowgen.data.pictures import from_levels, grid, png_bytes
+
+__all__ = [
+    "animation",
+    "blank",
+    "data_url",
+    "link",
+    "note",
+    "picture",
+    "png",
+    "results",
+    "sheet",
+    "status",
+    "tile",
+    "tiles",
+    "with_hole",
+]
+
+HOLE = (240, 87, 45)  # the colour of what is missing; the same in picture.js and style.css
+
+
+def results(*parts: str) -> str:
+    """A column of parts."""
+    return f'<div class="fg-results">{"".join(parts)}</div>'
+
+
+def blank(text: str) -> str:
+    """What stands where results will be."""
+    return f'<div class="fg-blank"><div>{html.escape(text)}</div></div>'
+
+
+def note(text: str) -> str:
+    """A short remark."""
+    return f'<p class="fg-note">{html.escape(text)}</p>'
+
+
+def status(text: str, fraction: float | None = None) -> str:
+    """Where a run has got to, with a bar while it runs."""
+    bar = "" if fraction is None else f'<div class="fg-bar"><i style="width:{100 * fraction:.1f}%"></i></div>'
+    return f'{bar}<p class="fg-status" role="status">{html.escape(text)}</p>'
+
+
+def data_url(content: bytes) -> str:
+    """A PNG as an address that needs no request."""
+    return "data:image/png;base64," + base64.b64encode(content).decode()
+
+
+def picture(content: bytes, alt: str) -> str:
+    """An image, pixel for pixel."""
+    return f'<img src="{data_url(content)}" alt="{html.escape(alt, quote=True)}">'
+
+
+def link(content: bytes, file_name: str, text: str) -> str:
+    """A download that needs no request."""
+    name = html.escape(file_name, quote=True)
+    return f'<a href="{data_url(content)}" download="{name}">{html.escape(text)}</a>'
+
+
+def tile(content: bytes, caption: str, file_name: str | None = None) -> str:
+    """An image over its caption, with a link that saves it where it has a file name."""
+    save = "" if file_name is None else link(content, file_name, "PNG")
+    return (
+        f'<figure class="fg-tile">{picture(content, caption)}'
+        f"<figcaption><span>{html.escape(caption)}</span>{save}</figcaption></figure>"
+    )
+
+
+def tiles(images: Sequence[bytes], captions: Sequence[str], file_names: Sequence[str], size: int = 84) -> str:
+    """Images in rows, each at least `size` CSS pixels wide."""
+    each = "".join(map(tile, images, captions, file_names))
+    return f'<div class="fg-tiles" style="--tile:{size}px">{each}</div>'
+
+
+def png(levels: Tensor, num_levels: int) -> bytes:
+    """One image, (c, h, w) uint8, at its own size."""
+    return png_bytes(from_levels(levels, num_levels))
+
+
+def sheet(levels: Tensor, num_levels: int, columns: int | None = None) -> bytes:
+    """Many images, (n, c, h, w) uint8, on one sheet."""
+    return png_bytes(grid(levels, columns, levels=num_levels))
+
+
+def with_hole(levels: Tensor, known: Tensor, num_levels: int) -> bytes:
+    """An image, (c, h, w) uint8, with what is not known, (h, w) bool, in the colour of what is missing."""
+    shown = from_levels(levels, num_levels).convert("RGB")
+    hidden = from_levels((~known)[None].to(torch.uint8) * 255)
+    shown.paste(HOLE, mask=hidden)
+    return png_bytes(shown)
+
+
+def animation(levels: Tensor, num_levels: int, milliseconds: int = 90, scale: int = 8) -> bytes:
+    """Images, (n, c, h, w) uint8, there and back as an animated PNG, enlarged without smoothing."""
+    frames = [from_levels(one, num_levels) for one in [*levels, *levels[1:-1].flip(0)]]
+    large = [frame.resize((frame.width * scale, frame.height * scale), Image.Resampling.NEAREST) for frame in frames]
+    file = io.BytesIO()
+    large[0].save(file, "PNG", save_all=True, append_images=large[1:], duration=milliseconds, loop=0)
+    return file.getvalue()
