@@ -39,7 +39,7 @@ class NICE:
         default=2, metadata={"help": "residual blocks (hidden layers) of a conditioner", "min": 1, "max": 16}
     )
     coordinates: bool = field(default=True, metadata={"help": "conditioners see where a pixel is"})
-    logit: bool = field(default=False, metadata={"help": "model log-odds of pixels instead of pixels"})
+    logit: bool = field(default=True, metadata={"help": "model log-odds of pixels instead of pixels"})
     alpha: float = field(default=1e-6, metadata={"help": "padding of the logit", "min": 0.0, "max": 0.1})
 
     def build(self, event_shape: tuple[int, ...], levels: int = 256) -> Dequantized:

@@ -18,7 +18,7 @@ class Settings:
 
     steps: int | None = field(default=None, metadata={"help": "budget in optimiser steps", "min": 1})
     hours: float | None = field(default=None, metadata={"help": "budget in hours by the clock", "min": 0.0})
-    batch_size: int = field(default=64, metadata={"help": "images a step, over all processes", "min": 1})
+    batch_size: int = field(default=32, metadata={"help": "images a step, over all processes", "min": 1})
     optimizer: Literal["muon", "adamw", "adamax"] = field(default="muon", metadata={"help": "optimiser"})
     lr: float = field(default=2e-3, metadata={"help": "learning rate of AdamW or Adamax", "min": 0.0})
     muon_lr: float = field(default=0.02, metadata={"help": "learning rate of Muon", "min": 0.0})
@@ -31,7 +31,7 @@ class Settings:
         default=0.999, metadata={"help": "decay of the moving average of weights", "min": 0.0, "max": 1.0}
     )
     seed: int = field(default=0, metadata={"help": "keys initial weights, batches and noise"})
-    mixed_precision: Literal["no", "bf16", "fp16"] = field(default="no", metadata={"help": "precision of the nets"})
+    mixed_precision: Literal["no", "bf16"] = field(default="no", metadata={"help": "precision of the nets"})
 
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.hours is None):
