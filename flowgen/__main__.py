@@ -13,6 +13,7 @@ app = typer.Typer(
     help="Image models with exact likelihoods: train, sample, interpolate, inpaint, evaluate.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # an error is a line, not a box
     add_completion=False,
 )
 app.command()(models.models)

@@ -15,6 +15,7 @@ from safetensors.torch import save
 from torch import nn
 
 from flowgen.errors import FlowgenError
+from flowgen.hyperparameters import configure
 from flowgen.models import MODELS, ImageModel
 
 __all__ = [
@@ -85,15 +86,12 @@ def build(meta: Meta) -> ImageModel:
         raise FlowgenError(
             f"The checkpoint {meta.name!r} holds a model of kind {meta.recipe!r}; known are {', '.join(MODELS)}."
         )
-    recipe_type: Any = MODELS[meta.recipe]
-    unknown = set(meta.hyperparameters) - {f.name for f in dataclasses.fields(recipe_type)}
-    if unknown:
+    try:
+        return configure(MODELS[meta.recipe], meta.hyperparameters).build(meta.event_shape, meta.levels)  # type: ignore[no-any-return]
+    except FlowgenError as error:
         raise FlowgenError(
-            f"The checkpoint {meta.name!r} sets {', '.join(sorted(unknown))}, which {meta.recipe} does not know here; "
-            "it may come from a newer version: update flowgen."
-        )
-    model: ImageModel = recipe_type(**meta.hyperparameters).build(meta.event_shape, meta.levels)
-    return model
+            f"The checkpoint {meta.name!r} cannot be built here; it may come from another version. {error}"
+        ) from None
 
 
 def save_checkpoint(path: Path, model: nn.Module, meta: Meta) -> None:

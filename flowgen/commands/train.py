@@ -16,7 +16,7 @@ from flowgen.models import MODELS
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Train a model.", no_args_is_help=True)
+app = typer.Typer(help="Train a model.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,11 +74,10 @@ def _train(
     trackio: str | None,
 ) -> None:
     from flowgen import __version__
-    from flowgen.checkpoint import Meta, resolve_device
+    from flowgen.checkpoint import Meta
     from flowgen.library import SUFFIX
     from flowgen.training import Batches, Run, Settings, Trainer
 
-    resolve_device(device)
     settings = build_from(Settings, flags)
     output = output or Path("checkpoints") / f"{recipe}-{dataset}{SUFFIX}"
     if output.suffix != SUFFIX:

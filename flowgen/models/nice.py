@@ -15,6 +15,7 @@ from flowgen.bijections import (
     Scaling,
 )
 from flowgen.density import StandardLogistic
+from flowgen.hyperparameters import check
 from flowgen.models.dequantized import Dequantized, UniformDequantizer
 from flowgen.models.flow import Flow
 from flowgen.nets import MLP, ResNet
@@ -41,6 +42,9 @@ class NICE:
     coordinates: bool = field(default=True, metadata={"help": "conditioners see where a pixel is"})
     logit: bool = field(default=True, metadata={"help": "model log-odds of pixels instead of pixels"})
     alpha: float = field(default=1e-6, metadata={"help": "padding of the logit", "min": 0.0, "max": 0.1})
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def build(self, event_shape: tuple[int, ...], levels: int = 256) -> Dequantized:
         """The model, untrained, with weights from torch's global generator."""

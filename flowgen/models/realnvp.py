@@ -19,6 +19,7 @@ from flowgen.bijections import (
     Squeeze,
 )
 from flowgen.density import StandardNormal
+from flowgen.hyperparameters import check
 from flowgen.models.dequantized import Dequantized, UniformDequantizer
 from flowgen.models.flow import Flow
 from flowgen.nets import MLP, ResNet
@@ -49,6 +50,9 @@ class RealNVP:
     bound: float = field(default=2.0, metadata={"help": "largest log-scale of a coupling", "min": 0.1, "max": 10.0})
     logit: bool = field(default=True, metadata={"help": "model log-odds of pixels instead of pixels"})
     alpha: float = field(default=1e-6, metadata={"help": "padding of the logit", "min": 0.0, "max": 0.1})
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def build(self, event_shape: tuple[int, ...], levels: int = 256) -> Dequantized:
         """The model, untrained, with weights from torch's global generator."""

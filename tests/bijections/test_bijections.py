@@ -86,7 +86,10 @@ CASES: dict[str, tuple[tuple[int, ...], Callable[[tuple[int, ...]], Bijection]]]
     "affine, residual": (IMAGE, residual),
     "split": (IMAGE, split),
     "inverse": (IMAGE, lambda shape: Inverse(affine(Halves(), shape))),
-    "chain": (IMAGE, lambda shape: Chain([Logit(), Squeeze(), ActNorm(16), InvertibleConv1x1(16), Flatten((16, 2, 3))])),
+    "chain": (
+        IMAGE,
+        lambda shape: Chain([Logit(), Squeeze(), ActNorm(16), InvertibleConv1x1(16), Flatten((16, 2, 3))]),
+    ),
 }
 
 

@@ -1,0 +1,150 @@
+"""The command line as a user types it: every command, its JSON, its exit codes and its sentences."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+import flowgen
+from flowgen.__main__ import main
+from flowgen.checkpoint import Meta, build, save_checkpoint
+from flowgen.data.pictures import from_levels
+
+
+class Shell:
+    """Runs `flowgen ...` in this process and keeps what it printed."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.capsys, self.monkeypatch = capsys, monkeypatch
+
+    def __call__(self, *words: object) -> tuple[int, str, str]:
+        self.monkeypatch.setattr("sys.argv", ["flowgen", *map(str, words)])
+        self.capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            main()
+            raise SystemExit(0)
+        out, err = self.capsys.readouterr()
+        assert "Traceback" not in err
+        return int(exit_.value.code or 0), out, err
+
+    def json(self, *words: object) -> Any:
+        code, out, _ = self(*words, "--json")
+        assert code == 0
+        return json.loads(out)
+
+
+@pytest.fixture
+def shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+    return Shell(capsys, monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mnist_levels: Tensor) -> Path:
+    """A directory with one model, a digit, another, and a mask."""
+    torch.manual_seed(0)
+    meta = Meta("glow", {"depth": 1, "hidden": 8}, (1, 28, 28), dataset="folder")
+    model: Any = build(meta)
+    model.initialize((mnist_levels + 0.5) / 256)
+    (tmp_path / "checkpoints").mkdir()
+    save_checkpoint(tmp_path / "checkpoints" / "tiny.safetensors", model, meta)
+    for name, digit in (("a.png", 0), ("b.png", 1)):
+        from_levels(mnist_levels[digit]).save(tmp_path / name)
+    mask = np.zeros((28, 28), np.uint8)
+    mask[14:] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    images = tmp_path / "images"
+    images.mkdir()
+    for i, levels in enumerate(mnist_levels[:40]):
+        from_levels(levels).save(images / f"{i:02}.png")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FLOWGEN_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    return tmp_path
+
+
+def test_models(shell: Shell) -> None:
+    code, out, _ = shell("models")
+    assert code == 0
+    assert "tiny" in out
+    assert shell.json("models")["tiny"]["recipe"] == "glow"
+
+
+def test_sample(shell: Shell) -> None:
+    facts = shell.json("sample", "tiny", "--num", 6, "--temperature", 0.5, "--seed", 3, "--output", "grid.png")
+    assert facts["num"] == 6
+    with Image.open("grid.png") as grid:
+        assert grid.size == (3 * 28 + 4, 2 * 28 + 2)
+
+
+def test_a_seed_gives_the_same_file(shell: Shell) -> None:
+    for output in ("one.png", "two.png"):
+        shell("sample", "tiny", "--seed", 3, "--output", output)
+    assert Path("one.png").read_bytes() == Path("two.png").read_bytes()
+
+
+def test_interpolate_arrives(shell: Shell, mnist_levels: Tensor) -> None:
+    shell("interpolate", "tiny", "--start", "a.png", "--end", "b.png", "--frames", 5, "--output", "strip.png")
+    strip = np.asarray(Image.open("strip.png"))
+    assert strip.shape == (28, 5 * 28 + 8)
+    assert np.array_equal(strip[:, :28], mnist_levels[0, 0])
+    assert np.array_equal(strip[:, -28:], mnist_levels[1, 0])
+
+
+@pytest.mark.parametrize("method", ["gradient_ascent", "annealed_ascent", "langevin"])
+def test_inpaint_keeps_what_is_known(shell: Shell, method: str, mnist_levels: Tensor) -> None:
+    words = ["tiny", "--image", "a.png", "--mask", "mask.png", "--method", method, "--num", 2, "--steps", 3]
+    facts = shell.json("inpaint", *words, "--output", "out.png")
+    assert len(facts["log_density"]) == 2
+    pair = np.asarray(Image.open("out.png"))
+    for left in (0, 30):
+        assert np.array_equal(pair[:14, left : left + 28], mnist_levels[0, 0, :14])
+
+
+def test_train_and_evaluate(shell: Shell, tiny: Path) -> None:
+    folder = ["--folder-path", "images", "--folder-size", 28, "--folder-channels", 1]
+    words = ["glow", "--dataset", "folder", *folder, "--steps", 3, "--batch-size", 4, "--depth", 1, "--hidden", 8]
+    assert shell("train", *words, "--output", "checkpoints/new.safetensors")[0] == 0
+    assert flowgen.describe("new").steps == 3
+    facts = shell.json("evaluate", "new", "--folder-path", "images", "--record")
+    assert facts["num_images"] == 4
+    assert facts["dequantization"] == "uniform"
+    assert facts["importance_samples"] == 1
+    assert flowgen.describe("new").bits_per_dim == facts["bits_per_dim"]
+    assert len(flowgen.describe("new").quantiles) == 101
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["sample", "none", "--output", "x.png"], "There is no model 'none'"),
+        (["sample", "tiny", "--output", "x.jpg"], "must end in .png"),
+        (["sample", "tiny", "--output", "x.png", "--label", "3"], "without classes"),
+        (["sample", "tiny", "--output", "x.png", "--temperature", "nan"], "temperature"),
+        (["sample", "tiny", "--output", "x.png", "--device", "abacus"], "abacus"),
+        (["sample", "a.png", "--output", "x.png"], "There is no model"),
+        (["interpolate", "tiny", "--start", "none.png", "--end", "b.png", "--output", "x.png"], "none.png"),
+        (["inpaint", "tiny", "--image", "a.png", "--mask", "a.png", "--method", "magic", "--output", "x.png"], "magic"),
+        (
+            ["inpaint", "tiny", "--image", "a.png", "--mask", "mask.png", "--option", "x", "--output", "x.png"],
+            "NAME=VALUE",
+        ),
+        (["inpaint", "tiny", "--image", "a.png", "--mask", "mask.png", "--option", "x=1", "--output", "x.png"], "x"),
+        (["evaluate", "tiny", "--dataset", "imagenet"], "no data set 'imagenet'"),
+        (["train", "glow", "--dataset", "mnist"], "--steps or --hours"),
+        (["train", "glow", "--dataset", "mnist", "--steps", "0"], "--steps"),
+        (["train", "magic", "--dataset", "mnist"], "magic"),
+        (["sample", "tiny", "--num", "0", "--output", "x.png"], "--num"),
+    ],
+)
+def test_what_is_wrong_is_a_sentence_and_exit_code_2(
+    shell: Shell, words: list[str], sentence: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FLOWGEN_DATA", str(tmp_path / "empty"))
+    code, out, err = shell(*words)
+    assert code == 2
+    assert sentence in err
+    assert out == ""
