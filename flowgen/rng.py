@@ -1,8 +1,8 @@
 """Randomness that depends on what it is for, and on nothing else.
 
-Draw i of a seed comes from a generator keyed by (seed, i): a sample can be drawn again by itself, a resumed run
-sees the noise of an uninterrupted one, and two processes that share a batch draw what one would have drawn. Everything keyed is
-drawn on the CPU in float32 and moved, so that a seed means the same image on every device.
+Draw i of a seed comes from a generator keyed by (seed, i): a sample can be drawn again by itself, a resumed run sees
+the noise of an uninterrupted one, and two processes that share a batch draw what one would have drawn. Everything
+keyed is drawn on the CPU in float32 and moved, so that a seed means the same image on every device.
 """
 
 import hashlib

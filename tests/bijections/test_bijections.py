@@ -15,7 +15,6 @@ from flowgen.bijections import (
     Bijection,
     Chain,
     Checkerboard,
-    FixedConv1x1,
     Flatten,
     Halves,
     Inverse,

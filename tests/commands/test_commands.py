@@ -27,7 +27,6 @@ class Shell:
         self.capsys.readouterr()
         with pytest.raises(SystemExit) as exit_:
             main()
-            raise SystemExit(0)
         out, err = self.capsys.readouterr()
         assert "Traceback" not in err
         return int(exit_.value.code or 0), out, err
