@@ -35,11 +35,11 @@ class Run:
         """Make sure that nothing is lost unasked, and that there is something to resume where that is asked for.
 
         Raises:
-            FlowgenError: if a state is in the way, or missing.
+            FlowgenError: if a state is in the way, or missing, or both to be kept and thrown away.
         """
-        if restart:
-            self.state_path.unlink(missing_ok=True)
-        if self.exists() and not resume:
+        if resume and restart:
+            raise FlowgenError("--resume goes on with a run and --restart throws it away; give one of them.")
+        if self.exists() and not (resume or restart):
             raise FlowgenError(
                 f"{self.directory} holds an earlier run; go on with --resume, or throw it away with --restart."
             )
@@ -60,7 +60,7 @@ class Run:
         """
         try:
             state: dict[str, Any] = torch.load(self.state_path, map_location="cpu", weights_only=True)
-        except Exception as error:
+        except Exception as error:  # whatever a damaged archive makes of its reader
             raise FlowgenError(
                 f"The state of this run cannot be read ({type(error).__name__}); start it anew with --restart."
             ) from None
@@ -68,17 +68,22 @@ class Run:
 
     def start_log(self, step: int) -> None:
         """Keep the log's rows up to a step, so that a resumed run's log is that of an uninterrupted one."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        rows: list[dict[str, str]] = []
-        if self.log_path.exists():
-            with self.log_path.open(newline="") as file:
-                rows = [row for row in csv.DictReader(file) if row["step"].isdecimal() and int(row["step"]) <= step]
-        with self.log_path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS)
+        writer.writeheader()
+        writer.writerows(row for row in self._rows() if int(row["step"]) <= step)
+        write_atomically(self.log_path, text.getvalue().encode())
 
     def log(self, row: dict[str, float]) -> None:
         """Add a row to the log."""
         with self.log_path.open("a", newline="") as file:
-            csv.DictWriter(file, COLUMNS).writerow({key: f"{value:.6g}" for key, value in row.items()})
+            csv.DictWriter(file, COLUMNS).writerow(
+                {key: value if isinstance(value, int) else f"{value:.6g}" for key, value in row.items()}
+            )
+
+    def _rows(self) -> list[dict[str, str]]:
+        """The log's rows so far; one that a killed process left half written is none."""
+        if not self.log_path.exists():
+            return []
+        with self.log_path.open(newline="") as file:
+            return [row for row in csv.DictReader(file) if None not in row.values() and row["step"].isdecimal()]

@@ -1,5 +1,6 @@
 """How a model is trained: one frozen dataclass, from which the command line's flags derive."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -34,12 +35,19 @@ class Settings:
     mixed_precision: Literal["no", "bf16"] = field(default="no", metadata={"help": "precision of the nets"})
 
     def __post_init__(self) -> None:
+        self._check_budget()
+        if not 0 <= self.decay <= 1 or not 0 <= self.ema < 1:
+            raise FlowgenError("--decay must lie in [0, 1] and --ema in [0, 1).")
+        if self.batch_size < 1 or not self.clip > 0 or self.warmup < 0:
+            raise FlowgenError("--batch-size must be at least 1, --clip above 0 and --warmup at least 0.")
+        if not (0 <= self.lr < math.inf and 0 <= self.muon_lr < math.inf):
+            raise FlowgenError("--lr and --muon-lr must be finite numbers of at least 0.")
+        if self.mixed_precision not in ("no", "bf16"):
+            raise FlowgenError(f"There is no precision {self.mixed_precision!r}; choose no or bf16.")
+
+    def _check_budget(self) -> None:
         if (self.steps is None) == (self.hours is None):
             raise FlowgenError("Training needs one budget: either --steps or --hours.")
         budget = self.hours if self.steps is None else self.steps
-        if budget is None or not budget > 0:
-            raise FlowgenError(f"The training budget is {budget}; it must be above 0.")
-        if not 0 <= self.decay <= 1 or not 0 <= self.ema < 1:
-            raise FlowgenError("--decay must lie in [0, 1] and --ema in [0, 1).")
-        if self.batch_size < 1 or self.clip <= 0 or self.warmup < 0:
-            raise FlowgenError("--batch-size must be at least 1, --clip above 0 and --warmup at least 0.")
+        if budget is None or not 0 < budget < math.inf:
+            raise FlowgenError(f"The training budget is {budget}; it must be a number above 0.")
