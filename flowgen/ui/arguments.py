@@ -1,5 +1,6 @@
 """Arguments as they come from strangers: each is checked, and refused in one sentence that names it."""
 
+import logging
 import math
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,14 +8,39 @@ from typing import Any
 
 from PIL import Image
 
+from flowgen.checkpoint import Meta
 from flowgen.data.pictures import open_picture
 from flowgen.errors import FlowgenError
+from flowgen.library import Library
 from flowgen.ui.refusals import BadArgument
 
-__all__ = ["choice", "number", "open_upload", "whole"]
+__all__ = ["choice", "model", "models", "number", "open_upload", "whole"]
 
+
+log = logging.getLogger(__name__)
 
 UPLOAD = {"_type": "gradio.FileData"}  # how Gradio marks what it has looked at
+
+
+def models(library: Library) -> list[str]:
+    """The names of the models that can be read; a damaged checkpoint is noted in the log and not offered."""
+    readable = []
+    for name in library.names():
+        try:
+            library.describe(name)
+            readable.append(name)
+        except FlowgenError as error:
+            log.warning("a model is not offered: %s", error)
+    return readable
+
+
+def model(library: Library, value: Any) -> Meta:
+    """What the model of this name says of itself.
+
+    Raises:
+        BadArgument: if there is none.
+    """
+    return library.describe(choice("model", value, models(library)))
 
 
 def number(name: str, value: Any, low: float, high: float) -> float:
@@ -24,7 +50,7 @@ def number(name: str, value: Any, low: float, high: float) -> float:
         BadArgument: for anything else; numbers in quotes are not numbers.
     """
     if not (_is_number(value) and low <= value <= high):
-        raise BadArgument(name, f"The {name} must be a number from {low:g} to {high:g}{_but(value)}.")
+        raise BadArgument(name, f"{name} must be a number from {low:g} to {high:g}{_but(value)}.")
     return float(value)
 
 
@@ -35,7 +61,7 @@ def whole(name: str, value: Any, low: int, high: int) -> int:
         BadArgument: for anything else.
     """
     if not (_is_number(value) and value == int(value) and low <= value <= high):
-        raise BadArgument(name, f"The {name} must be a whole number from {low} to {high}{_but(value)}.")
+        raise BadArgument(name, f"{name} must be a whole number from {low} to {high}{_but(value)}.")
     return int(value)
 
 
@@ -47,8 +73,8 @@ def choice(name: str, value: Any, options: Iterable[str]) -> str:
     """
     known = list(options)
     if not (isinstance(value, str) and value in known):
-        there_is = f"choose one of: {', '.join(known)}." if known else "there is none to choose from here."
-        raise BadArgument(name, f"The {name} is not known{_but(value)}; {there_is}")
+        offer = f"must be one of {', '.join(known)}" if known else "cannot be chosen: there is none here yet"
+        raise BadArgument(name, f"{name} {offer}{_but(value)}.")
     return value
 
 
@@ -62,7 +88,7 @@ def _uploaded(name: str, value: Any) -> Path:
         BadArgument: if there is none.
     """
     if not (isinstance(value, dict) and value.get("meta") == UPLOAD and isinstance(value.get("path"), str)):
-        raise BadArgument(name, f"The {name} is missing: upload an image file.")
+        raise BadArgument(name, f"{name} is missing: upload an image file.")
     return Path(value["path"])
 
 
@@ -85,7 +111,7 @@ def _is_number(value: Any) -> bool:
 def _but(value: Any) -> str:
     """What was given instead, if it is short and harmless enough to repeat."""
     if value is None:
-        return " and is missing"
+        return ", and is missing"
     if isinstance(value, (int, float, str)):
         text = repr(value) if isinstance(value, str) else f"{value}"
         if len(text) <= 40 and text.isprintable() and "/" not in text and "\\" not in text:

@@ -1,15 +1,15 @@
 """The controls that the tabs share, and those that derive from a dataclass of hyperparameters."""
 
 import dataclasses
-import logging
 import math
 from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
 
-from flowgen.errors import FlowgenError
+from flowgen.checkpoint import Meta
 from flowgen.library import Library
+from flowgen.ui.arguments import models
 from flowgen.ui.limits import LIMITS
 from flowgen.ui.view import note
 
@@ -21,7 +21,6 @@ __all__ = [
     "model_argument",
     "model_menu",
     "model_note",
-    "models",
     "options",
     "seed_box",
     "title",
@@ -29,24 +28,9 @@ __all__ = [
 ]
 
 
-log = logging.getLogger(__name__)
-
-
 def lead(text: str) -> gr.HTML:
     """What a tab is for, in a sentence or two; the text is ours and may hold <b>."""
     return gr.HTML(f'<p class="fg-lead">{text}</p>', apply_default_css=False)
-
-
-def models(library: Library) -> list[str]:
-    """The names of the models that can be read; a damaged checkpoint is noted in the log and not offered."""
-    readable = []
-    for name in library.names():
-        try:
-            library.describe(name)
-            readable.append(name)
-        except FlowgenError as error:
-            log.warning("a model is not offered: %s", error)
-    return readable
 
 
 def model_menu(library: Library, elem_id: str) -> gr.Dropdown:
@@ -67,14 +51,12 @@ def favourite(library: Library) -> str | None:
 
 def model_note(library: Library, name: str | None, elem_id: str) -> gr.HTML:
     """A line about the model chosen; see `describe`."""
-    return gr.HTML(describe(library, name), elem_id=elem_id, apply_default_css=False)
+    text = describe(library.describe(name)) if name else note("There is no model yet: train one with `flowgen train`.")
+    return gr.HTML(text, elem_id=elem_id, apply_default_css=False)
 
 
-def describe(library: Library, name: str | None) -> str:
+def describe(meta: Meta) -> str:
     """What a model was trained on, for how long, and how well it predicts."""
-    if name is None:
-        return note("There is no model yet: train one with `flowgen train`, and it appears here.")
-    meta = library.describe(name)
     channels, height, width = meta.event_shape
     facts = [f"{meta.dataset or 'unknown data'}, {width} x {height} {'gray' if channels == 1 else 'colour'}"]
     if meta.bits_per_dim is not None:

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from flowgen.data import to_bytes
 from flowgen.library import Library
-from flowgen.ui import controls, files, view
-from flowgen.ui.arguments import choice, number, whole
+from flowgen.ui import arguments, controls, files, view
 from flowgen.ui.events import endpoint, on_page
 from flowgen.ui.limits import LIMITS
 from flowgen.ui.refusals import BadArgument
@@ -41,7 +40,7 @@ def build(library: Library) -> None:
         return show(library, name, label, num, temperature, seed)
 
     def chosen(name: str) -> tuple[str, Any]:
-        return controls.describe(library, choice("model", name, library.names())), class_menu(library, name)
+        return controls.describe(arguments.model(library, name)), class_menu(library, name)
 
     on_page(run.click, generate, [model, label, num, temperature, seed], shown, works=True)
     on_page(model.change, chosen, model, [about, label], works=True)
@@ -81,10 +80,10 @@ def check_sample(library: Library, name: Any, num: Any, temperature: Any, seed: 
     Raises:
         FlowgenError: naming the argument.
     """
-    choice("model", name, library.names())
-    whole("num", num, 1, LIMITS.images)
-    number("temperature", temperature, 0, LIMITS.temperature)
-    whole("seed", seed, 0, LIMITS.seed)
+    arguments.model(library, name)
+    arguments.whole("num", num, 1, LIMITS.images)
+    arguments.number("temperature", temperature, 0, LIMITS.temperature)
+    arguments.whole("seed", seed, 0, LIMITS.seed)
     if label is not None:
         _class_of(library, name, label)
 
@@ -106,7 +105,7 @@ def _class_of(library: Library, name: str, label: Any) -> int:
     names = class_names(library, name)
     if not names:
         raise BadArgument("label", f"The model {name} knows no classes: leave the label out.")
-    return names.index(choice("label", label, names))
+    return names.index(arguments.choice("label", label, names))
 
 
 def offer_sample(library: Library) -> None:

@@ -12,8 +12,7 @@ from flowgen.errors import FlowgenError
 from flowgen.inference.inpaint import Frame, complete
 from flowgen.inference.kernels import KERNELS, configure
 from flowgen.library import Library
-from flowgen.ui import controls, files, view
-from flowgen.ui.arguments import choice, open_upload, whole
+from flowgen.ui import arguments, controls, files, view
 from flowgen.ui.events import endpoint, on_page
 from flowgen.ui.limits import LIMITS
 from flowgen.ui.picture import connect, picture_box, read_box
@@ -92,7 +91,7 @@ def show(
     library: Library, name: str, value: Any, method: str, num: Any, steps: Any, seed: Any, chosen: dict[str, Any]
 ) -> Iterator[str]:
     """The page's result as it comes, a few times a second; leaving this iterator ends the computation."""
-    meta = library.describe(choice("model", name, library.names()))
+    meta = arguments.model(library, name)
     seen = read_box(value, meta.event_shape, meta.levels)
     check_settings(method, num, steps, seed)
     options = controls.options(KERNELS[method], chosen)
@@ -144,10 +143,10 @@ def check_settings(method: Any, num: Any, steps: Any, seed: Any) -> None:
     Raises:
         BadArgument: naming the setting.
     """
-    choice("method", method, KERNELS)
-    whole("num", num, 1, LIMITS.variants)
-    whole("steps", steps, 1, LIMITS.steps)
-    whole("seed", seed, 0, LIMITS.seed)
+    arguments.choice("method", method, KERNELS)
+    arguments.whole("num", num, 1, LIMITS.variants)
+    arguments.whole("steps", steps, 1, LIMITS.steps)
+    arguments.whole("seed", seed, 0, LIMITS.seed)
 
 
 def read_request(
@@ -158,7 +157,7 @@ def read_request(
     Raises:
         FlowgenError: for anything out of order.
     """
-    meta = library.describe(choice("model", model, library.names()))
+    meta = arguments.model(library, model)
     check_settings(method, num, steps, seed)
     if options is not None and not isinstance(options, dict):
         raise BadArgument("options", 'The options must be a JSON object, such as {"step_size": 0.01}, or null.')
@@ -167,9 +166,9 @@ def read_request(
         configure(KERNELS[method], chosen)
     except FlowgenError as error:
         raise BadArgument("options", str(error)) from None
-    picture = open_upload("image", image)
+    picture = arguments.open_upload("image", image)
     try:
-        known = mask_to_known(open_upload("mask", mask), picture.size, meta.event_shape)
+        known = mask_to_known(arguments.open_upload("mask", mask), picture.size, meta.event_shape)
     except FlowgenError as error:
         raise BadArgument("mask", str(error)) from None
     return to_levels(picture, meta.event_shape, levels=meta.levels), known, chosen

@@ -9,8 +9,7 @@ from flowgen.data import to_bytes
 from flowgen.data.pictures import to_levels
 from flowgen.inference.interpolate import interpolate as walk
 from flowgen.library import Library
-from flowgen.ui import controls, files, view
-from flowgen.ui.arguments import choice, open_upload, whole
+from flowgen.ui import arguments, controls, files, view
 from flowgen.ui.events import endpoint, on_page
 from flowgen.ui.limits import LIMITS
 from flowgen.ui.picture import connect, picture_box, read_box
@@ -56,8 +55,8 @@ def build(library: Library) -> None:
 
 def show(library: Library, name: str, start: Any, end: Any, frames: Any) -> str:
     """Both ways as the page shows them."""
-    meta = library.describe(choice("model", name, library.names()))
-    num = whole("number of images", frames, 2, LIMITS.frames)
+    meta = arguments.model(library, name)
+    num = arguments.whole("number of images", frames, 2, LIMITS.frames)
     first, last = (read_box(value, meta.event_shape, meta.levels).levels for value in (start, end))
     model, parts = library.load(name), []
     for path in PATHS:
@@ -92,14 +91,14 @@ def offer_interpolate(library: Library) -> None:
         images = [files.save(view.png(one, loaded.levels), f"{path}-{i}.png") for i, one in enumerate(levels)]
         strip = files.save(view.sheet(levels, loaded.levels, columns=num), f"{path}.png")
         film = files.save(view.animation(levels, loaded.levels), f"{path}-animation.png")
-        return images, strip, film, {"model": model, "frames": num, "path": path}
+        return images, strip, film, {"model": model, "frames": num, "interpolation": path}
 
     def check(model: str, start: Any, end: Any, frames: int, path: str) -> tuple[Tensor, Tensor, int]:
-        meta = library.describe(choice("model", model, library.names()))
-        num = whole("frames", frames, 2, LIMITS.frames)
-        choice("path", path, PATHS)
+        meta = arguments.model(library, model)
+        num = arguments.whole("frames", frames, 2, LIMITS.frames)
+        arguments.choice("path", path, PATHS)
         begin, finish = (
-            to_levels(open_upload(name, file), meta.event_shape, levels=meta.levels)
+            to_levels(arguments.open_upload(name, file), meta.event_shape, levels=meta.levels)
             for name, file in (("start", start), ("end", end))
         )
         return begin, finish, num

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from flowgen.library import Library
-from flowgen.ui import controls
+from flowgen.ui import arguments
 from flowgen.ui.events import endpoint
 
 __all__ = ["offer_models"]
@@ -17,7 +17,7 @@ def offer_models(library: Library) -> None:
 
     def models() -> Any:
         """The models here: for each its name, data set, shape (channels, height, width), levels and bits/dim."""
-        return [_card(dataclasses.asdict(library.describe(name))) for name in controls.models(library)]
+        return [_card(dataclasses.asdict(library.describe(name))) for name in arguments.models(library)]
 
     with gr.Column(visible=False):
         outputs = [gr.JSON(label="Models")]

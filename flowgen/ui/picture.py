@@ -15,7 +15,7 @@ from flowgen.data import to_bytes
 from flowgen.data.pictures import open_picture, to_levels
 from flowgen.errors import FlowgenError
 from flowgen.library import Library
-from flowgen.ui.arguments import choice, open_upload
+from flowgen.ui import arguments
 from flowgen.ui.events import on_page
 from flowgen.ui.view import data_url, png
 
@@ -47,7 +47,7 @@ _FRAME = """
     <label class="fg-tool">Upload
       <input type="file" accept="image/*" data-part="file" aria-label="{label}: upload">
     </label>
-    <button type="button" class="fg-tool" data-do="sample">Draw a sample</button>
+    <button type="button" class="fg-tool" data-do="sample" title="Draw a sample from the model">Sample</button>
   </div>
   <div class="fg-stage is-empty" data-part="stage">
     <canvas data-part="canvas" width="1" height="1" tabindex="0" role="img" aria-label="{label}: none yet"></canvas>
@@ -118,7 +118,7 @@ def read_source(value: Any) -> tuple[Image.Image, bool | Literal["auto"]]:
         FlowgenError: if the box is empty, or the upload gone.
     """
     if isinstance(value, dict) and value.get("file"):
-        return open_upload("picture", value["file"]), "auto"
+        return arguments.open_upload("picture", value["file"]), "auto"
     return _shown(value), False
 
 
@@ -155,9 +155,9 @@ def see_upload(library: Library, name: str, value: Value) -> Value:
     Raises:
         FlowgenError: if it is no picture, or too large.
     """
-    meta = library.describe(choice("model", name, library.names()))
+    meta = arguments.model(library, name)
     file = value.get("file") if isinstance(value, dict) else None
-    picture = open_upload("picture", file)
+    picture = arguments.open_upload("picture", file)
     levels = to_levels(picture, meta.event_shape, levels=meta.levels)
     width, height = picture.size
     return filled(levels, meta.levels, f"{width} x {height} pixels, seen as {_size(meta.event_shape)}", file)
@@ -167,7 +167,7 @@ def see_again(library: Library, name: str, value: Value) -> Value:
     """The same upload through another model; a sample stays where it fits, and goes where it does not."""
     if isinstance(value, dict) and value.get("file"):
         return see_upload(library, name, value)
-    meta = library.describe(choice("model", name, library.names()))
+    meta = arguments.model(library, name)
     try:
         read_box(value, meta.event_shape, meta.levels)
     except FlowgenError:
@@ -177,9 +177,9 @@ def see_again(library: Library, name: str, value: Value) -> Value:
 
 def see_sample(library: Library, name: str, seed: int) -> Value:
     """A sample of the model, a little cooler than the model itself, so that it is a clear one."""
-    model = library.load(choice("model", name, library.names()))
+    model = library.load(arguments.model(library, name).name)
     (levels,) = to_bytes(model.sample(1, temperature=SAMPLE_TEMPERATURE, seed=seed), model.levels)
-    return filled(levels, model.levels, f"a sample of {name}, seed {seed}, temperature {SAMPLE_TEMPERATURE}")
+    return filled(levels, model.levels, f"a sample of {name}, seed {seed}")
 
 
 def _size(event_shape: tuple[int, ...]) -> str:

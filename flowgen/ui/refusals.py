@@ -63,12 +63,12 @@ def polite(fn: Callable[..., Any]) -> Callable[..., Any]:
     return handler
 
 
-def validator(check: Callable[..., Any]) -> Callable[..., list[Any]]:
+def validator(check: Callable[..., Any]) -> Callable[..., Any]:
     """What Gradio runs before a request may wait in the queue: what `check` refuses gets status 422 at once."""
     names = list(inspect.signature(check).parameters)
 
     @functools.wraps(check)
-    def verdicts(*args: Any) -> list[Any]:
+    def verdicts(*args: Any) -> Any:
         verdict = [gr.validate(True, "") for _ in names]
         try:
             check(*args)
@@ -76,7 +76,7 @@ def validator(check: Callable[..., Any]) -> Callable[..., list[Any]]:
             verdict[names.index(error.name)] = gr.validate(False, str(error))
         except FlowgenError as error:
             verdict[0] = gr.validate(False, str(error))
-        return verdict
+        return verdict if len(names) > 1 else verdict[0]
 
     return verdicts
 

@@ -15,8 +15,7 @@ from flowgen.data.pictures import to_levels
 from flowgen.errors import FlowgenError
 from flowgen.evaluation import bits_per_dim
 from flowgen.library import Library
-from flowgen.ui import controls, view
-from flowgen.ui.arguments import open_upload
+from flowgen.ui import arguments, controls, view
 from flowgen.ui.events import endpoint, on_page
 from flowgen.ui.picture import connect, picture_box, read_source
 
@@ -76,7 +75,7 @@ def scores(library: Library, picture: Image.Image, invert: Invert = "auto") -> l
         FlowgenError: if there is no model at all.
     """
     found = []
-    for name in controls.models(library):
+    for name in arguments.models(library):
         meta = library.describe(name)
         levels = to_levels(picture, meta.event_shape, levels=meta.levels, invert=invert)
         bits = float(bits_per_dim(library.load(name), levels[None])[0])
@@ -158,11 +157,11 @@ def offer_score(library: Library) -> None:
                 "test_bits_per_dim": one.meta.bits_per_dim,
                 "protocol": one.meta.protocol,
             }
-            for one in scores(library, open_upload("image", image))
+            for one in scores(library, arguments.open_upload("image", image))
         ]
 
     def check(image: Any) -> None:
-        open_upload("image", image)
+        arguments.open_upload("image", image)
 
     with gr.Column(visible=False):
         inputs = [gr.File(label="Image, of any size and format")]

@@ -1,4 +1,4 @@
-"""The studio's look: paper, ink, ultramarine and vermilion; the rest is style.css. Every font comes with Gradio."""
+"""The studio's look in Gradio's variables; the rest is style.css. The fonts come with Gradio."""
 
 import inspect
 
@@ -10,13 +10,9 @@ __all__ = ["theme"]
 
 def theme() -> gr.themes.Base:
     """Gradio's variables in the colours of style.css."""
-    sans: list[Font | str] = [
-        LocalFont("IBM Plex Sans"),
-        LocalFont("Lora"),
-        "ui-sans-serif",
-        "sans-serif",
-    ]  # Lora is for headings
-    mono: list[Font | str] = [LocalFont("IBM Plex Mono", weights=(400, 500, 600)), "ui-monospace", "monospace"]
+    # Regular and Bold: of the other weights Gradio ships a part without Latin letters.
+    sans: list[Font | str] = [LocalFont("IBM Plex Sans", weights=(400, 700)), "ui-sans-serif", "sans-serif"]
+    mono: list[Font | str] = [LocalFont("IBM Plex Mono", weights=(400, 700)), "ui-monospace", "monospace"]
     colours = {
         "body_background_fill": "var(--fg-paper)",
         "background_fill_primary": "var(--fg-panel)",

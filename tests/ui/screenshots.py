@@ -1,0 +1,113 @@
+"""Take the pictures in docs/ of the running studio with the models in checkpoints/: python -m tests.ui.screenshots."""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from tests.ui.conftest import DESKTOP, PATIENCE, PHONE, launch_chromium, serve
+
+ROOT = Path(__file__).parent.parent.parent
+DOCS = ROOT / "docs"
+SIZES = {"desktop": DESKTOP, "phone": PHONE}
+
+
+def generate(page: Page, digits: list[Path]) -> None:
+    page.click("#generate-run")
+    page.wait_for_selector("#generate-result .fg-tile")
+
+
+def interpolate(page: Page, digits: list[Path]) -> None:
+    for box, digit in zip(("start", "end"), digits[1:], strict=False):
+        _upload(page, f"interpolate-{box}", digit)
+    page.click("#interpolate-run")
+    page.wait_for_selector("#interpolate-result .fg-strip")
+
+
+def inpaint(page: Page, digits: list[Path]) -> None:
+    _upload(page, "inpaint-picture", digits[0])
+    for height in (0.58, 0.68, 0.78, 0.86):
+        _stroke(page, height)
+    page.click("#inpaint-run")
+    page.wait_for_function(
+        "document.querySelector('#inpaint-result .fg-status')?.textContent.includes('step 300 of 300')"
+    )
+
+
+def score(page: Page, digits: list[Path]) -> None:
+    _upload(page, "score-picture", digits[0])
+    page.click("#score-run")
+    page.wait_for_selector("#score-result .fg-score")
+
+
+TABS: dict[str, Callable[[Page, list[Path]], None]] = {
+    "Generate": generate,
+    "Interpolate": interpolate,
+    "Inpaint": inpaint,
+    "Score": score,
+}
+
+
+def main() -> None:
+    """Photograph every tab at every size, and the one for the README."""
+    (DOCS / "screenshots").mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        digits = _digits(Path(folder))
+        browser = launch_chromium(playwright.chromium)
+        with serve(ROOT / "checkpoints", Path(folder) / "log.txt") as studio:
+            for device, (width, height) in SIZES.items():
+                for name, use in TABS.items():
+                    page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=1)
+                    page.set_default_timeout(PATIENCE)
+                    page.goto(f"{studio}/?__theme=light")
+                    page.get_by_role("tab", name=name, exact=True).click()
+                    page.wait_for_selector(f"#{name.lower()}-run")
+                    use(page, digits)
+                    _photograph(page, DOCS / "screenshots" / f"{name.lower()}-{device}.png")
+                    if (name, device) == ("Inpaint", "desktop"):
+                        _photograph(page, DOCS / "screenshot.png")
+                    page.close()
+        browser.close()
+
+
+def _photograph(page: Page, path: Path) -> None:
+    page.mouse.move(0, 0)
+    page.evaluate("window.scrollTo(0, 0); document.activeElement?.blur()")
+    page.evaluate("document.fonts.ready.then(() => true)")
+    page.wait_for_timeout(500)
+    page.screenshot(path=path, full_page=True)
+    sys.stdout.write(f"{path.relative_to(ROOT)}\n")
+
+
+def _digits(folder: Path) -> list[Path]:
+    """Ink on paper, as a visitor would photograph it, of digits from the tests' fixtures."""
+    with np.load(ROOT / "tests" / "fixtures" / "mnist.npz") as arrays:
+        levels = arrays["levels"][[61, 30, 110], 0]
+    paths = [folder / f"{i}.png" for i in range(len(levels))]
+    for path, digit in zip(paths, levels, strict=True):
+        Image.fromarray(255 - digit).resize((280, 280), Image.Resampling.BICUBIC).save(path)
+    return paths
+
+
+def _upload(page: Page, box: str, file: Path) -> None:
+    page.set_input_files(f"#{box} input[type=file]", file)
+    page.wait_for_selector(f"#{box} .fg-stage:not(.is-empty)")
+    page.wait_for_timeout(300)
+
+
+def _stroke(page: Page, height: float) -> None:
+    area = page.locator("#inpaint-picture canvas").bounding_box()
+    assert area
+    y = area["y"] + height * area["height"]
+    page.mouse.move(area["x"] + 0.2 * area["width"], y)
+    page.mouse.down()
+    page.mouse.move(area["x"] + 0.8 * area["width"], y, steps=6)
+    page.mouse.up()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,259 @@
+"""The page in a real browser: what a visitor does, on a desk and on a phone."""
+
+import base64
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from flowgen.data import Images
+
+from .conftest import DESKTOP, PATIENCE, PHONE, Visit
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=PATIENCE)
+
+SIZES = pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+EVERY_MODEL = 2
+
+
+def open_tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name, exact=True).click()
+    page.wait_for_selector(f"#{name.lower()}-run")
+
+
+def choose_model(page: Page, tab: str, name: str) -> None:
+    page.click(f"#{tab}-model input")
+    page.get_by_role("option", name=name, exact=True).click()
+    expect(page.locator(f"#{tab}-model input")).to_have_value(name)
+
+
+def upload(page: Page, box: str, file: Path) -> None:
+    page.set_input_files(f"#{box} input[type=file]", file)
+    expect(page.locator(f"#{box} .fg-caption")).to_contain_text("seen as")
+
+
+def stroke(page: Page, box: str, height: float) -> None:
+    """From left to right across the picture, at a fraction of its height."""
+    canvas = page.locator(f"#{box} canvas")
+    canvas.scroll_into_view_if_needed()
+    area = canvas.bounding_box()
+    assert area
+    y = area["y"] + height * area["height"]
+    page.mouse.move(area["x"] + 0.25 * area["width"], y)
+    page.mouse.down()
+    page.mouse.move(area["x"] + 0.75 * area["width"], y, steps=5)
+    page.mouse.up()
+
+
+def hidden(page: Page, box: str) -> float:
+    """Per cent of the picture painted over, as told to those who cannot see it."""
+    label = page.locator(f"#{box} canvas").get_attribute("aria-label") or ""
+    found = re.search(r"(\d+) % to be filled in", label)
+    assert found, label
+    return int(found[1])
+
+
+def set_number(page: Page, elem_id: str, value: int) -> None:
+    field = page.locator(f"#{elem_id} input[type=number]")
+    field.fill(str(value))
+    field.press("Tab")
+
+
+def decoded(image: Locator) -> np.ndarray:
+    url = image.get_attribute("src") or ""
+    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as picture:
+        return np.asarray(picture)
+
+
+def fits(page: Page) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+@SIZES
+def test_a_visitor_samples(visit: Visit, size: tuple[int, int]) -> None:
+    page = visit(size)
+    set_number(page, "generate-num", 5)
+    page.click("#generate-run")
+    tiles = page.locator("#generate-result .fg-tile img")
+    expect(tiles).to_have_count(5)
+    assert decoded(tiles.first).shape in [(28, 28), (32, 32, 3)]
+    assert fits(page)
+
+
+@SIZES
+def test_a_visitor_uploads_paints_fills_in_stops_and_downloads(
+    visit: Visit, size: tuple[int, int], digit: Path, mnist: Images, tmp_path: Path
+) -> None:
+    page = visit(size)
+    open_tab(page, "Inpaint")
+    choose_model(page, "inpaint", "gray")
+    upload(page, "inpaint-picture", digit)
+    stroke(page, "inpaint-picture", 0.7)
+    assert 5 < hidden(page, "inpaint-picture") < 40
+
+    set_number(page, "inpaint-num", 1)
+    set_number(page, "inpaint-steps", 2000)
+    page.click("#inpaint-run")
+    status = page.locator("#inpaint-result .fg-status")
+    expect(status).to_contain_text(re.compile(r"step \d+ of 2000"))
+    earlier = status.inner_text()
+    expect(status).not_to_have_text(earlier)  # frames come as they are computed
+    page.click("#inpaint-stop")
+    page.wait_for_timeout(1500)
+    stopped = status.inner_text()
+    page.wait_for_timeout(1500)
+    assert status.inner_text() == stopped
+
+    set_number(page, "inpaint-steps", 10)
+    page.click("#inpaint-run")  # the worker is free again
+    expect(status).to_contain_text("step 10 of 10")
+    with page.expect_download() as download:
+        page.locator("#inpaint-result").get_by_text("PNG", exact=True).first.click()
+    download.value.save_as(tmp_path / "filled.png")
+    with Image.open(tmp_path / "filled.png") as picture:
+        filled = np.asarray(picture)
+    before = decoded(page.get_by_alt_text("before"))
+    known = (before == before[..., :1]).all(axis=2)  # the hole is coloured, the digit is gray
+    assert np.array_equal(filled[known], mnist.levels[0, 0].numpy()[known])
+    assert 0.05 < 1 - known.mean() < 0.4
+    assert fits(page)
+
+
+def test_the_hole_can_be_mended(visit: Visit, digit: Path) -> None:
+    page = visit()
+    open_tab(page, "Inpaint")
+    upload(page, "inpaint-picture", digit)
+    box = page.locator("#inpaint-picture")
+    stroke(page, "inpaint-picture", 0.3)
+    one = hidden(page, "inpaint-picture")
+    stroke(page, "inpaint-picture", 0.7)
+    two = hidden(page, "inpaint-picture")
+    assert 0 < one < two
+
+    page.keyboard.press("Control+z")
+    assert hidden(page, "inpaint-picture") == one
+    page.keyboard.press("Control+Shift+z")
+    assert hidden(page, "inpaint-picture") == two
+    box.get_by_text("Undo").click()
+    assert hidden(page, "inpaint-picture") == one
+    box.get_by_text("Eraser").click()
+    stroke(page, "inpaint-picture", 0.3)
+    assert hidden(page, "inpaint-picture") == 0
+    box.get_by_text("Invert").click()
+    assert hidden(page, "inpaint-picture") == 100
+    box.get_by_text("Clear").click()
+    assert hidden(page, "inpaint-picture") == 0
+
+
+def test_the_hole_can_be_painted_with_keys_alone(visit: Visit, digit: Path) -> None:
+    page = visit()
+    open_tab(page, "Inpaint")
+    upload(page, "inpaint-picture", digit)
+    page.locator("#inpaint-picture canvas").focus()
+    for key in ("]", "]", "ArrowUp", "Space", "ArrowDown", "Space"):
+        page.keyboard.press(key)
+    assert hidden(page, "inpaint-picture") > 0
+
+
+def test_the_picture_survives_a_visit_to_another_tab(visit: Visit, digit: Path) -> None:
+    page = visit()
+    open_tab(page, "Inpaint")
+    upload(page, "inpaint-picture", digit)
+    stroke(page, "inpaint-picture", 0.5)
+    painted = hidden(page, "inpaint-picture")
+    open_tab(page, "Generate")
+    open_tab(page, "Inpaint")
+    page.wait_for_selector("#inpaint-picture .fg-stage:not(.is-empty)")
+    assert hidden(page, "inpaint-picture") == painted > 0
+
+
+def test_another_model_looks_at_the_same_upload(visit: Visit, digit: Path) -> None:
+    page = visit()
+    open_tab(page, "Score")
+    choose_model(page, "score", "gray")
+    upload(page, "score-picture", digit)
+    expect(page.locator("#score-picture .fg-caption")).to_contain_text("seen as 28 x 28 gray")
+    choose_model(page, "score", "colour")
+    expect(page.locator("#score-picture .fg-caption")).to_contain_text("seen as 32 x 32 colour")
+
+
+@SIZES
+def test_a_visitor_walks_between_samples(visit: Visit, size: tuple[int, int]) -> None:
+    page = visit(size)
+    open_tab(page, "Interpolate")
+    for end in ("start", "end"):
+        page.click(f"#interpolate-{end} [data-do=sample]")
+        page.wait_for_selector(f"#interpolate-{end} .fg-stage:not(.is-empty)")
+    set_number(page, "interpolate-frames", 6)
+    page.click("#interpolate-run")
+    expect(page.locator("#interpolate-result .fg-strip img")).to_have_count(12)
+    expect(page.locator("#interpolate-result .fg-film img")).to_have_count(2)
+    assert fits(page)
+
+
+@SIZES
+def test_a_visitor_scores_an_upload(visit: Visit, size: tuple[int, int], digit: Path) -> None:
+    page = visit(size)
+    open_tab(page, "Score")
+    upload(page, "score-picture", digit)
+    page.click("#score-run")
+    rows = page.locator("#score-result .fg-score")
+    expect(rows).to_have_count(EVERY_MODEL)
+    expect(rows.first).to_contain_text("bits/dim")
+    assert fits(page)
+
+
+def test_what_cannot_be_done_is_said_in_a_sentence(visit: Visit, tmp_path: Path, digit: Path) -> None:
+    page = visit()
+    open_tab(page, "Inpaint")
+    choose_model(page, "inpaint", "gray")
+    page.click("#inpaint-run")
+    expect(page.get_by_text("There is no picture yet")).to_be_visible()
+
+    fake = tmp_path / "fake.png"
+    fake.write_text("<img src=x onerror=alert(1)>")
+    page.set_input_files("#inpaint-picture input[type=file]", fake)
+    expect(page.get_by_text("This is not a picture")).to_be_visible()
+
+    upload(page, "inpaint-picture", digit)
+    page.click("#inpaint-run")
+    expect(page.get_by_text("Nothing is hidden")).to_be_visible()
+    page.locator("#inpaint-picture").get_by_text("Invert").click()
+    page.click("#inpaint-run")
+    expect(page.get_by_text("Everything is hidden")).to_be_visible()
+
+
+def test_leaving_frees_the_worker(visit: Visit, digit: Path) -> None:
+    page = visit()
+    open_tab(page, "Inpaint")
+    choose_model(page, "inpaint", "gray")
+    upload(page, "inpaint-picture", digit)
+    stroke(page, "inpaint-picture", 0.5)
+    set_number(page, "inpaint-steps", 2000)
+    page.click("#inpaint-run")
+    expect(page.locator("#inpaint-result .fg-status")).to_contain_text("of 2000")
+    page.reload()
+    page.click("#generate-run")
+    expect(page.locator("#generate-result .fg-tile").first).to_be_visible()
+
+
+def test_the_page_is_as_dark_as_it_is_asked_to_be(visit: Visit) -> None:
+    shades = []
+    for dark in (False, True):
+        page = visit(dark=dark)
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        shades.append(sum(int(part) for part in re.findall(r"\d+", colour)[:3]))
+    light_shade, dark_shade = shades
+    assert light_shade > 600
+    assert dark_shade < 120
+
+
+def test_the_page_has_a_name_and_a_face(visit: Visit, studio: str) -> None:
+    page = visit()
+    assert page.title() == "FlowGen"
+    assert "<svg" in page.request.get(f"{studio}/favicon.ico").text()
