@@ -1,6 +1,22 @@
 """Networks: plain functions of tensors, with no probability in them."""
 
+from flowgen.nets.causal import AboveConv, LeftConv, Pointwise
+from flowgen.nets.causal_net import ByteFeatures, CausalNet
 from flowgen.nets.convnet import ConvNet, Coordinates, ResNet
+from flowgen.nets.gated_pixelcnn import GatedPixelCNNNet
 from flowgen.nets.mlp import MLP
+from flowgen.nets.pixelcnn import PixelCNNNet
 
-__all__ = ["MLP", "ConvNet", "Coordinates", "ResNet"]
+__all__ = [
+    "MLP",
+    "AboveConv",
+    "ByteFeatures",
+    "CausalNet",
+    "ConvNet",
+    "Coordinates",
+    "GatedPixelCNNNet",
+    "LeftConv",
+    "PixelCNNNet",
+    "Pointwise",
+    "ResNet",
+]

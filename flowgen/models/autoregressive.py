@@ -1,0 +1,240 @@
+"""An autoregressive model: a causal net and a factor, with exact mass, a latent, and one cached pass for all uses."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from typing import Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from flowgen import rng
+from flowgen.data import to_bytes
+from flowgen.density import Prior, Uniform, check_temperature
+from flowgen.errors import FlowgenError
+from flowgen.models.factors import Factor, cdf, icdf, tempered
+from flowgen.models.image_model import check_levels
+from flowgen.nets.causal_net import CausalNet
+
+__all__ = ["Autoregressive", "Choose"]
+
+Choose = Callable[[tuple[int, int, int], Tensor], Tensor]
+"""Given the place (channel, row, column) and log-probabilities (n, levels), the levels there: (n,) integers."""
+
+
+class Autoregressive(nn.Module):
+    """A product of conditionals in raster order, colours within a pixel.
+
+        log_mass(k) = sum_t log p(k_t | k_<t),   log p(x) = log_mass(floor(L x)) + D log L
+        encode: u_t = F(k_t - 1) + (L x_t - k_t) p(k_t),   whose log-determinant is log p(x)
+
+    Conditioned on classes, the model alone is their mixture, p(k) = 1/C sum_y p(k | y), and `given(y)` is one of them.
+
+    Args:
+        net: gives a factor's parameters for each pixel from the pixels before it.
+        factor: the distribution of one position.
+        event_shape: (c, h, w).
+        num_classes: of the net.
+        label: fixes the class.
+    References:
+        Closing the Dequantization Gap: PixelCNN as a Single-Layer Flow (Nielsen & Winther, 2020), arXiv:2002.02547
+    """
+
+    support: Literal["unit", "reals"] = "unit"
+    dequantization = "none"
+
+    def __init__(
+        self,
+        net: CausalNet,
+        factor: Factor,
+        event_shape: tuple[int, ...],
+        *,
+        num_classes: int | None = None,
+        label: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.net = net
+        self.factor = factor
+        self.event_shape = tuple(event_shape)
+        self.levels = factor.levels
+        self.num_classes = num_classes if label is None else None
+        self.label = label
+        self.prior: Prior = Uniform((math.prod(event_shape),))
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log-density of pixel values in [0, 1], constant within a level: (b, *event_shape) -> (b,), in nats.
+
+        Raises:
+            FlowgenError: if a value is not a number in [0, 1], or the shape is not the model's.
+        """
+        return self.log_mass(self._to_levels(x)) + math.prod(self.event_shape) * math.log(self.levels)
+
+    def log_mass(self, levels: Tensor, *, num_samples: int = 1, generator: torch.Generator | None = None) -> Tensor:
+        """The log-mass of byte images in nats, exactly; nothing is drawn, whatever num_samples says.
+
+        Raises:
+            FlowgenError: if the levels are not integers in range of the model's shape.
+        """
+        check_levels(levels, self.event_shape, self.levels)
+        if self.num_classes is None:
+            return self._log_mass(levels, self._labels(len(levels), levels.device))
+        each = [
+            self._log_mass(levels, torch.full_like(levels[:, 0, 0, 0], y, dtype=torch.long)) for y in self._classes()
+        ]
+        return torch.logsumexp(torch.stack(each), 0) - math.log(self.num_classes)
+
+    def bound(self, levels: Tensor, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        """What training maximises, (b,): log_mass given the labels where there are any. It needs no noise."""
+        return self._log_mass(levels, labels if self.num_classes else None)
+
+    def sample(
+        self,
+        n: int,
+        *,
+        temperature: float = 1.0,
+        seed: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Draw pixel values, (n, *event_shape), by decoding uniforms drawn beforehand; at temperature 0, each mode."""
+        check_temperature(temperature)
+        return self.decode(self._uniforms(n, seed, generator), temperature=temperature)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """(b, *event_shape) -> (b, d) in (0, 1), in float64: a level may be rarer than float32 can tell."""
+        levels = self._to_levels(x)
+        within = x.double() * self.levels - levels
+        z = torch.empty_like(within)
+
+        def choose(at: tuple[int, int, int], log_probs: Tensor) -> Tensor:
+            k = levels[:, *at].long()[:, None]
+            upper, p = cdf(log_probs).gather(1, k), log_probs.exp().gather(1, k)
+            u = upper - p + within[:, *at, None] * p
+            z[:, *at] = u.clamp(2.0**-1022, 1 - 2.0**-53)[:, 0]  # a level can be too rare even for float64
+            return k[:, 0]
+
+        for _ in self.scan(len(x), choose):
+            pass
+        return z.flatten(1)
+
+    def decode(self, z: Tensor, *, temperature: float = 1.0) -> Tensor:
+        """(b, d) -> (b, *event_shape), the inverse of encode."""
+        x = torch.empty(len(z), *self.event_shape, dtype=torch.float64, device=z.device)
+        for _ in self.rows(z, x, temperature=temperature):
+            pass
+        return x.to(self.prior.anchor)
+
+    def rows(
+        self,
+        z: Tensor,
+        x: Tensor,
+        *,
+        temperature: float = 1.0,
+        levels: Tensor | None = None,
+        known: Tensor | None = None,
+    ) -> Iterator[int]:
+        """Decode row by row: x is filled in as rows are yielded.
+
+        Args:
+            z: (b, d) uniforms.
+            x: (b, *event_shape) in float64, to be written into.
+            temperature: of each conditional.
+            levels: with known, integers of (b, *event_shape), or of one image.
+            known: bool of the same shape; where True the level is this one, and not drawn.
+        """
+        u = z.double().view(len(z), *self.event_shape)
+        fixed = None if levels is None or known is None else (levels.expand(x.shape).long(), known.expand(x.shape))
+
+        def choose(at: tuple[int, int, int], log_probs: Tensor) -> Tensor:
+            log_probs = tempered(log_probs, temperature)
+            cumulative = cdf(log_probs)
+            k = icdf(cumulative, u[:, *at])
+            if fixed is not None:
+                k = torch.where(fixed[1][:, *at], fixed[0][:, *at], k)
+            p = log_probs.exp().gather(1, k[:, None])[:, 0]
+            start = cumulative.gather(1, k[:, None])[:, 0] - p
+            within = ((u[:, *at] - start) / p.clamp_min(1e-300)).clamp(2.0**-15, 1 - 2.0**-15)
+            x[:, *at] = (k + within) / self.levels
+            return k
+
+        return self.scan(len(z), choose)
+
+    @torch.no_grad()
+    def scan(self, n: int, choose: Choose) -> Iterator[int]:
+        """The one cached pass that encode, decode, sampling and the codec share: at each position, choose a level.
+
+        Yields the number of each row once it is finished. A model of classes carries all of them along, weighed by how
+        well each has predicted so far, so that what is chosen from is the mixture's own conditional.
+        """
+        channels, height, width = self.event_shape
+        count = self.num_classes or 1
+        device = self.prior.anchor.device
+        weights = torch.full((n, count, 1), -math.log(count), dtype=torch.float64, device=device)
+        cache = self.net.init_cache(n * count, width, self._labels(n, device))
+        pixel = torch.empty(n * count, channels, dtype=torch.long, device=device)
+        for row in range(height):
+            self.net.start_row(cache)
+            for column in range(width):
+                for channel in range(channels):
+                    if channel < self.net.groups:
+                        parameters = self.net.step(cache, column, channel)
+                    log_probs = self.factor.log_probs(parameters, pixel[:, :channel]).view(n, count, -1)
+                    mixed = torch.logsumexp(log_probs + weights, 1) if count > 1 else log_probs[:, 0]
+                    k = choose((channel, row, column), mixed)
+                    if count > 1:
+                        chosen = log_probs.gather(2, k[:, None, None].expand(-1, count, 1))
+                        weights = torch.log_softmax(weights + chosen, 1)
+                        k = k.repeat_interleave(count)
+                    self.net.put(cache, column, channel, k)
+                    pixel[:, channel] = k
+            self.net.end_row(cache)
+            yield row
+
+    def initialize(self, x: Tensor) -> None:
+        """Nothing starts from data here."""
+
+    def given(self, label: int) -> "Autoregressive":
+        """The model of one class.
+
+        Raises:
+            FlowgenError: where the model has no classes, or not this one.
+        """
+        if self.num_classes is None:
+            raise FlowgenError(f"This model was trained without classes, so it cannot be given class {label}.")
+        if not 0 <= label < self.num_classes:
+            raise FlowgenError(f"There is no class {label}: this model's run from 0 to {self.num_classes - 1}.")
+        one = Autoregressive(self.net, self.factor, self.event_shape, num_classes=self.num_classes, label=label)
+        return one.to(self.prior.anchor)
+
+    def frozen(self) -> Self:
+        """A copy for many calls: no gradient to its parameters."""
+        return copy.deepcopy(self).requires_grad_(False)
+
+    def _log_mass(self, levels: Tensor, labels: Tensor | None) -> Tensor:
+        return self.factor.log_prob(self.net(levels, labels), levels).flatten(1).sum(1)
+
+    def _classes(self) -> range:
+        return range(self.num_classes or 0)
+
+    def _labels(self, n: int, device: torch.device) -> Tensor | None:
+        """The class of each entry of a cached pass's batch: the fixed one, or all of them for each image."""
+        if self.label is not None:
+            return torch.full((n,), self.label, device=device)
+        return torch.arange(self.num_classes, device=device).repeat(n) if self.num_classes else None
+
+    def _to_levels(self, x: Tensor) -> Tensor:
+        if tuple(x.shape[1:]) != self.event_shape:
+            raise FlowgenError(
+                f"The model takes images of shape {self.event_shape}, and was given {tuple(x.shape[1:])}."
+            )
+        if not bool(((x >= 0) & (x <= 1)).all()):
+            raise FlowgenError("Pixel values must lie in [0, 1]; these do not, or are not numbers.")
+        return to_bytes(x, self.levels)
+
+    def _uniforms(self, n: int, seed: int | None, generator: torch.Generator | None) -> Tensor:
+        if n < 1:
+            raise FlowgenError(f"{n} samples were asked for; ask for at least 1.")
+        if seed is not None:
+            draws = rng.keyed_uniform(self.prior.event_shape, seed, range(n))
+        else:
+            draws = rng.uniform((n, *self.prior.event_shape), generator)
+        return draws.to(self.prior.anchor.device, torch.float64)

@@ -1,0 +1,183 @@
+"""Gated PixelCNN's net: a stack for the rows above and a stack for the pixels to the left, without a blind spot."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from flowgen.nets.causal import AboveConv, LeftConv, LeftRow, Pointwise, RowsAbove
+from flowgen.nets.causal_net import ByteFeatures, CausalNet
+
+__all__ = ["GatedPixelCNNNet"]
+
+
+def gate(x: Tensor, groups: int) -> Tensor:
+    """Of each group, tanh of its first half times sigmoid of its second: (b, 2 c, ...) -> (b, c, ...)."""
+    if groups == 1:
+        a, b = x.chunk(2, 1)
+        return torch.tanh(a) * torch.sigmoid(b)
+    a, b = x.unflatten(1, (groups, 2, -1)).unbind(2)
+    return (torch.tanh(a) * torch.sigmoid(b)).flatten(1, 2)
+
+
+class GatedPixelCNNNet(CausalNet):
+    """Two stacks of gated convolutions.
+
+        v' = gate(W_v * v + V_v y),   h' = h + W_r g,   g = gate(W_h * h + W_vh (W_v * v) + V_h y),   y the class
+        gate(a, b) = tanh(a) sigmoid(b)
+
+    The vertical stack v sees all rows above, the horizontal stack h the pixels to the left, and hears of v through 1x1
+    convolutions; skip connections take every layer's gates g to the output.
+
+    Args:
+        channels: colours c.
+        num_outputs: outputs a pixel, a multiple of groups.
+        levels: values a pixel takes.
+        hidden: channels of each stack, a multiple of groups.
+        dilations: of the layers' convolutions.
+        groups: 1, or c where colours see those before them.
+        embedding: size of the learned vector of a level.
+        num_classes: number of classes that it can be conditioned on.
+    References:
+        Conditional Image Generation with PixelCNN Decoders (van den Oord et al., 2016), arXiv:1606.05328
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        num_outputs: int,
+        *,
+        levels: int,
+        hidden: int,
+        dilations: Sequence[int],
+        groups: int = 1,
+        embedding: int = 16,
+        num_classes: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.groups = groups
+        self.features = ByteFeatures(levels, embedding)
+        width = channels * self.features.width
+        self.above = AboveConv(width, hidden, rows=3, columns=7)
+        self.left = LeftConv(width, hidden, taps=3, groups=groups, strict=True)
+        last = len(dilations) - 1
+        self.layers = nn.ModuleList(
+            _Layer(hidden, dilation, groups, num_classes, last=i == last) for i, dilation in enumerate(dilations)
+        )
+        self.skip = Pointwise(len(dilations) * hidden, 2 * hidden, groups=groups)
+        self.top = Pointwise(2 * hidden, 2 * hidden, groups=groups)
+        self.out = Pointwise(2 * hidden, num_outputs, groups=groups)
+
+    def forward(self, levels: Tensor, label: Tensor | None = None) -> Tensor:
+        x = self.features(levels)
+        v, h, gates = self.above(x), self.left(x), []
+        for layer in self.layers:
+            v, h, gated = layer(v, h, label)
+            gates.append(gated)
+        # All layers' gates, by group and then by layer.
+        x = torch.stack(gates, 1).unflatten(2, (self.groups, -1)).transpose(1, 2).flatten(1, 3)
+        out: Tensor = self.out(F.relu(self.top(F.relu(self.skip(x)))))
+        return out
+
+    def init_cache(self, n: int, width: int, label: Tensor | None = None) -> "_Cache":
+        return _Cache(self, n, width, label)
+
+    def start_row(self, cache: "_Cache") -> None:
+        cache.start_row()
+
+    def step(self, cache: "_Cache", column: int, group: int = 0) -> Tensor:
+        return cache.step(column, group)
+
+    def put(self, cache: "_Cache", column: int, channel: int, levels: Tensor) -> None:
+        cache.put(column, channel, levels)
+
+    def end_row(self, cache: "_Cache") -> None:
+        cache.first.push(cache.left.finish())
+
+
+class _Layer(nn.Module):
+    """One gated layer of both stacks; the last one's gates go to the output alone."""
+
+    def __init__(self, hidden: int, dilation: int, groups: int, num_classes: int | None, *, last: bool) -> None:
+        super().__init__()
+        self.groups, self.hidden = groups, hidden
+        self.vertical = AboveConv(hidden, 2 * hidden, rows=2, columns=3, dilation=dilation, current=True)
+        self.across = nn.Conv2d(2 * hidden, 2 * hidden, 1)
+        self.left = LeftConv(hidden, 2 * hidden, taps=1, dilation=dilation, groups=groups, bias=False)
+        self.residual = None if last else Pointwise(hidden, hidden, groups=groups, bias=False)
+        self.classes = nn.Embedding(num_classes, 4 * hidden) if num_classes else None
+
+    def forward(self, v: Tensor, h: Tensor, label: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        below = self.vertical(v)
+        beside = self.left(h) + self.across(below)
+        if self.classes is not None and label is not None:
+            for_v, for_h = self.classes(label)[:, :, None, None].chunk(2, 1)
+            below, beside = below + for_v, beside + for_h
+        gated = gate(beside, self.groups)
+        return gate(below, 1), h if self.residual is None else h + self.residual(gated), gated
+
+
+class _Cache:
+    """For the vertical stack, the rows that it still reaches; for the horizontal one, its current row."""
+
+    def __init__(self, net: GatedPixelCNNNet, n: int, width: int, label: Tensor | None) -> None:
+        self.groups, self.layers = net.groups, [cast(_Layer, layer) for layer in net.layers]
+        self.table = net.features.table()
+        self.first = RowsAbove(net.above, n, width)
+        self.vertical = [RowsAbove(layer.vertical, n, width) for layer in self.layers]
+        self.left = LeftRow(net.left, n, width)
+        self.lefts = [LeftRow(layer.left, n, width) for layer in self.layers]
+        self.classes = [layer.classes(label) if layer.classes and label is not None else None for layer in self.layers]
+        self.residual = [layer.residual.matrices() for layer in self.layers if layer.residual is not None]
+        self.skip, self.top, self.out = ((x.biases(), x.matrices()) for x in (net.skip, net.top, net.out))
+        assert net.left.conv.bias is not None
+        self.bias = net.left.conv.bias.chunk(net.groups)
+        hidden = net.left.conv.weight.new_zeros(n, net.left.conv.out_channels)
+        self.gates = hidden.repeat(1, len(self.layers))
+        self.places = self.gates.view(n, net.groups, len(self.layers), -1).unbind(1)  # of each group: (n, layers, c)
+        self.skipped, self.last = (hidden.repeat(1, 2) for _ in range(2))
+        self.rows: list[tuple[Tensor, ...]] = []
+
+    def start_row(self) -> None:
+        """The vertical stack once, and what the horizontal one will hear of it: for each layer and group (w, n, c)."""
+        v = self.first.above().permute(1, 2, 0)
+        self.rows = []
+        for layer, rows, classes in zip(self.layers, self.vertical, self.classes, strict=True):
+            below = rows.along(v)
+            heard = layer.across(below[:, :, None])[:, :, 0]
+            if classes is not None:
+                for_v, for_h = classes[:, :, None].chunk(2, 1)
+                below, heard = below + for_v, heard + for_h
+            v = gate(below, 1)
+            self.rows.append(heard.permute(2, 0, 1).contiguous().chunk(self.groups, 2))
+
+    def step(self, j: int, group: int) -> Tensor:
+        """Every layer's part of one group; what it reads of the groups before, it finds where they left it."""
+        h = self.left.apply(j, group, self.bias[group])
+        for i, left in enumerate(self.lefts):
+            left.parts[j][group].copy_(h)
+            a, b = left.apply(j, group, self.rows[i][group][j]).chunk(2, 1)
+            self.places[group][:, i] = torch.tanh(a).mul_(torch.sigmoid(b))
+            if i < len(self.residual):
+                h = torch.addmm(h, self._gates(i), self.residual[i][group])
+        skipped = torch.addmm(self.skip[0][group], self.gates, self.skip[1][group])
+        self._part(self.skipped, group).copy_(F.relu(skipped))
+        top = torch.addmm(self.top[0][group], self.skipped, self.top[1][group])
+        self._part(self.last, group).copy_(F.relu(top))
+        return torch.addmm(self.out[0][group], self.last, self.out[1][group])
+
+    def put(self, j: int, channel: int, levels: Tensor) -> None:
+        size = self.table.shape[1]
+        pixel = self.left.pixels[j + self.left.conv.reach]
+        pixel[:, channel * size : (channel + 1) * size] = self.table[levels.long()]
+
+    def _gates(self, layer: int) -> Tensor:
+        """One layer's gates of all groups, (n, hidden)."""
+        if self.groups == 1:
+            return self.places[0][:, layer]
+        return torch.cat([place[:, layer] for place in self.places], 1)
+
+    def _part(self, x: Tensor, group: int) -> Tensor:
+        return x if self.groups == 1 else x.chunk(self.groups, 1)[group]
