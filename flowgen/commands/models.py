@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from tqdm import tqdm
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["evaluate", "models"]
 
 
-def models(as_json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False) -> None:
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
+    cards: Annotated[bool, typer.Option(help="a card a model, in Markdown")] = False,
+) -> None:
     """List the models at hand."""
     from flowgen import library
 
@@ -25,12 +28,39 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="one JSON object
     if as_json:
         typer.echo(json.dumps({meta.name: dataclasses.asdict(meta) for meta in metas}))
         return
+    if cards:
+        typer.echo("\n".join(["# Models", "", *map(card, metas)]))
+        return
     for meta in metas:
         shape = "x".join(map(str, meta.event_shape))
         figure = "not measured" if meta.bits_per_dim is None else f"{meta.bits_per_dim:.3f} bits/dim"
         typer.echo(f"{meta.name:24} {meta.recipe:10} {meta.dataset:14} {shape:10} {figure:18} {meta.hours:.2f} h")
     if not metas:
         typer.echo("There are no models yet; `flowgen train glow --dataset mnist --hours 1` makes one.")
+
+
+def card(meta: "Meta") -> str:
+    """One model's card, in Markdown: what it is, how good, how it was made."""
+    settings = {key: value for key, value in meta.settings.items() if value is not None}
+    figure = "not measured"
+    if meta.bits_per_dim is not None:
+        figure = f"{meta.bits_per_dim:.4f} bits/dim (standard error {meta.standard_error:.4f}; {meta.protocol})"
+    lines = [
+        f"## {meta.name}",
+        "",
+        f"- {meta.recipe} on {meta.dataset}, {'x'.join(map(str, meta.event_shape))}, {meta.levels} levels",
+        f"- {figure}, by `flowgen evaluate {meta.name} --dataset {meta.dataset}`",
+        f"- {_listed(meta.hyperparameters)}",
+        f"- trained for {meta.steps} steps on {meta.images_seen} images, {meta.hours:.2f} hours on {meta.processor}",
+        f"- {_listed(settings)}",
+        f"- licence: {meta.licence}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _listed(values: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in values.items())
 
 
 def evaluate(
