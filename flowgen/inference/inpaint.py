@@ -1,7 +1,7 @@
 """Inpainting: a kernel moves chains over a target, and every step is a frame."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +11,17 @@ from torch import Tensor
 from flowgen.errors import FlowgenError
 from flowgen.inference.chains import ChainGenerators, Randomness
 from flowgen.inference.kernels import KERNELS, Kernel, State, configure
-from flowgen.inference.start import plausible_start
+from flowgen.inference.start import SEARCH, first_latent, pixel_position, search_target
 from flowgen.inference.target import Space, Target, pixel_target
 
 if TYPE_CHECKING:
-    from flowgen.models import ImageModel
+    from flowgen.models.image_model import ImageModel
 
 __all__ = ["Frame", "check_image", "check_known", "complete", "inpaint", "methods_for"]
 
 MAX_CHAINS = 256
 MAX_STEPS = 100_000
+SEARCH_STEPS = 50  # at most; a short run spends half of its steps on it
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -87,8 +88,7 @@ def inpaint(
             or the log-density at a start is not finite.
     """
     _check_space(kernel, target.space)
-    if not 1 <= num_steps <= MAX_STEPS:
-        raise FlowgenError(f"{num_steps} steps were asked for; ask for 1 to {MAX_STEPS}.")
+    _check_steps(num_steps)
     if not 0 <= num_warmup <= num_steps:
         raise FlowgenError(f"{num_warmup} of {num_steps} steps cannot be warm-up.")
     return _frames(target, kernel, kernel.init(target, position), num_steps, num_warmup, generator)
@@ -113,3 +113,138 @@ def _frames(
             warming_up=step <= num_warmup,
             to_image=target.to_image,
         )
+
+
+def complete(
+    model: "ImageModel",
+    image: Tensor,
+    known: Tensor,
+    *,
+    method: str = "gradient_ascent",
+    num: int = 1,
+    steps: int = 100,
+    seed: int = 0,
+    options: Mapping[str, Any] = NO_OPTIONS,
+    first: int = 0,
+) -> Iterator[Frame]:
+    """Fill in the hidden pixels of an image, several times at once, a frame a step.
+
+    Variant i of a seed depends on the seed and i alone, up to rounding in the model's own batching.
+
+    Args:
+        model: any image model; it is frozen once, here.
+        image: (c, h, w) bytes below `model.levels`.
+        known: (h, w) or (1, h, w) bool, True where the image is to be kept.
+        method: a name in KERNELS; see `methods_for`.
+        num: how many variants.
+        steps: how many steps.
+        seed: any integer.
+        options: hyperparameters of the method, the fields of its kernel.
+        first: the number of the first variant: `num=1, first=3` draws variant 3 again by itself.
+
+    Raises:
+        FlowgenError: before the first frame, for anything out of order: a sentence each.
+    """
+    kernel = _kernel(method, options)
+    if not 1 <= num <= MAX_CHAINS:
+        raise FlowgenError(f"{num} variants were asked for; ask for 1 to {MAX_CHAINS} at a time.")
+    if first < 0:
+        raise FlowgenError(f"Variants are counted from 0, so the first cannot be {first}.")
+    image, known = check_image(model, image), check_known(model, known)
+    model = model.frozen()
+    target = pixel_target(model, image, known, jacobian=kernel.jacobian)
+    _check_steps(steps)
+    randomness = ChainGenerators(seed, range(first, first + num))
+    w = first_latent(model, image, known, num, randomness)
+    kernel.init(target, pixel_position(model, known, w))  # an impossible picture is refused here, before any frame
+    return _search_and_run(model, search_target(model, image, known), target, kernel, known, w, steps, randomness)
+
+
+def _search_and_run(
+    model: "ImageModel",
+    search: Target,
+    target: Target,
+    kernel: Kernel,
+    known: Tensor,
+    w: Tensor,
+    steps: int,
+    randomness: Randomness,
+) -> Iterator[Frame]:
+    """First the search for a start, whose frames are warm-up, then the kernel's own run, as one stream."""
+    num_search = min(SEARCH_STEPS, steps // 2)
+    fallback = pixel_position(model, known, w)
+    if num_search:
+        for frame in inpaint(search, SEARCH, w, num_search, num_warmup=num_search, generator=randomness):
+            w = frame.position
+            yield replace(frame, num_steps=steps)
+    position = _where_finite(target, pixel_position(model, known, w), fallback)
+    for frame in inpaint(target, kernel, position, steps - num_search, generator=randomness):
+        yield replace(frame, step=frame.step + num_search, num_steps=steps)
+
+
+@torch.no_grad()
+def _where_finite(target: Target, position: Tensor, fallback: Tensor) -> Tensor:
+    """Each chain at its position, or, where the log-density is not finite there, at its fallback."""
+    return torch.where(target.log_density(position).isfinite()[:, None], position, fallback)
+
+
+def methods_for(space: Space) -> list[str]:
+    """The names of the kernels that serve a space."""
+    return [name for name, kernel in KERNELS.items() if isinstance(space, kernel.serves)]
+
+
+def check_image(model: "ImageModel", image: Tensor, name: str = "image") -> Tensor:
+    """Bring an image of bytes to the model's device, if it is one that the model can see.
+
+    Raises:
+        FlowgenError: for another shape, other numbers than whole ones, or levels out of range.
+    """
+    if image.is_floating_point() or image.is_complex() or image.dtype == torch.bool:
+        raise FlowgenError(f"The {name} is of {image.dtype}; it must hold whole levels from 0 to {model.levels - 1}.")
+    if tuple(image.shape) != tuple(model.event_shape):
+        raise FlowgenError(f"The {name} has shape {_by(image.shape)}; this model takes {_by(model.event_shape)}.")
+    if int(image.min()) < 0 or int(image.max()) >= model.levels:
+        raise FlowgenError(f"The {name} has levels outside 0 to {model.levels - 1}, the range of this model.")
+    return image.to(model.prior.anchor.device, torch.uint8)
+
+
+def check_known(model: "ImageModel", known: Tensor) -> Tensor:
+    """Bring a mask (h, w) or (1, h, w), True where observed, to (c, h, w) on the model's device.
+
+    Raises:
+        FlowgenError: if it is not boolean, of another size, hides nothing, or hides everything.
+    """
+    shape = tuple(model.event_shape)
+    if known.dtype != torch.bool:
+        raise FlowgenError(f"The mask is of {known.dtype}; it must be true and false: true where a pixel is known.")
+    if tuple(known.shape) not in (shape[1:], (1, *shape[1:])):
+        raise FlowgenError(f"The mask has shape {_by(known.shape)}; for this model it must be {_by(shape[1:])}.")
+    if bool(known.all()):
+        raise FlowgenError("Nothing is hidden, so there is nothing to fill in: paint over a part of the image.")
+    if not bool(known.any()):
+        raise FlowgenError("Everything is hidden, so there is nothing to go by: leave a part, or sample a whole image.")
+    return known.expand(shape).to(model.prior.anchor.device)
+
+
+def _kernel(method: str, options: Mapping[str, Any]) -> Kernel:
+    if method not in KERNELS:
+        raise FlowgenError(f"There is no method {method!r}; choose one of: {', '.join(KERNELS)}.")
+    kernel: Kernel = configure(KERNELS[method], options)
+    return kernel
+
+
+def _check_space(kernel: Kernel, space: Space) -> None:
+    if not isinstance(space, kernel.serves):
+        fitting = ", ".join(methods_for(space)) or "none yet"
+        raise FlowgenError(
+            f"{type(kernel).__name__} cannot move in {type(space).__name__.lower()}; these methods can: {fitting}."
+        )
+
+
+def _check_steps(num_steps: int) -> None:
+    if not 1 <= num_steps <= MAX_STEPS:
+        raise FlowgenError(f"{num_steps} steps were asked for; ask for 1 to {MAX_STEPS}.")
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

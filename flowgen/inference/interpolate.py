@@ -10,7 +10,7 @@ from flowgen.errors import FlowgenError
 from flowgen.inference.inpaint import check_image
 
 if TYPE_CHECKING:
-    from flowgen.models import ImageModel
+    from flowgen.models.image_model import ImageModel
 
 __all__ = ["interpolate"]
 
@@ -28,7 +28,7 @@ def interpolate(
 ) -> Tensor:
     """The path from one image to another that is a great-circle arc, or a line, in the latent space.
 
-        x_t = decode(Phi-coordinates^-1(w_t)),   w = Phi^-1(F_prior(encode(x)))
+        x_t = decode(F_prior^-1(Phi(w_t))),   w = Phi^-1(F_prior(encode(x)))
         spherical: w_t = (sin((1 - t) a) w_0 + sin(t a) w_1) / sin a,  a the angle between w_0 and w_1
         linear:    w_t = (1 - t) w_0 + t w_1
 
@@ -50,14 +50,15 @@ def interpolate(
     if path not in ("spherical", "linear"):
         raise FlowgenError(f"There is no path {path!r}; choose spherical or linear.")
     if not 2 <= num_frames <= MAX_FRAMES:
-        raise FlowgenError(f"{num_frames} frames were asked for; a path has from 2 to {MAX_FRAMES}, its two ends included.")
+        raise FlowgenError(f"{num_frames} frames were asked for; ask for 2 to {MAX_FRAMES}, both ends included.")
     model = model.frozen()
     ends = torch.stack([check_image(model, start, "start"), check_image(model, end, "end")])
-    w = model.prior.to_normal(model.encode(midpoints(ends, model.levels)))
+    x = midpoints(ends, model.levels).to(model.prior.anchor)
+    w = model.prior.to_normal(model.encode(x))
     t = torch.linspace(0, 1, num_frames, device=w.device, dtype=w.dtype)[:, None]
     between = (_arc if path == "spherical" else _line)(w[0], w[1], t)
     frames = model.decode(model.prior.from_normal(between))
-    frames[0], frames[-1] = midpoints(ends, model.levels)
+    frames[0], frames[-1] = x
     if not bool(frames.isfinite().all()):
         raise FlowgenError("The model cannot follow this path: one of the images is too unlike what it was trained on.")
     return frames

@@ -2,18 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
 
 from flowgen.data.images import midpoints, to_bytes
-from flowgen.density import Density, StandardLogistic
+from flowgen.density import Density, StandardLogistic, StandardNormal
 
 if TYPE_CHECKING:
     from flowgen.models import ImageModel
 
-__all__ = ["Levels", "Reals", "Space", "Target", "pixel_target"]
+__all__ = ["Levels", "Reals", "Space", "Target", "latent_target", "pixel_target"]
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,11 @@ class Target:
 
 
 def pixel_target(model: "ImageModel", image: Tensor, known: Tensor, *, jacobian: bool = True) -> Target:
-    """The hidden pixels given the known ones, exactly: p(x_hidden | x_known), in logit coordinates of the hidden pixels.
+    """The hidden pixels given the known ones, exactly: p(x_hidden | x_known), in logit coordinates.
 
-        x_hidden = sigmoid(u),   x_known = (k + 1/2) / L
-        log_density(u) = log p(x) + sum log sigmoid(u) + log sigmoid(-u)     (the last two terms only with the Jacobian)
+        x_hidden = m + (1 - 2 m) sigmoid(u),   x_known = (k + 1/2) / L
+        log_density(u) = log p(x) + sum log sigmoid(u) + log sigmoid(-u),   m = 0          with the Jacobian
+        log_density(u) = log p(x),                                          m = 1 / (2 L)  without
 
     Only hidden coordinates move; the known bytes stand at their midpoints. A model of all of R^d is treated as one of
     the unit box: the density is then p(x_hidden | x_known, 0 < x_hidden < 1), conditioned on what is known of every
@@ -76,22 +77,65 @@ def pixel_target(model: "ImageModel", image: Tensor, known: Tensor, *, jacobian:
         model: gives log_prob of (b, c, h, w) in [0, 1], with respect to Lebesgue measure on pixels.
         image: (c, h, w) bytes below `model.levels`.
         known: (c, h, w) bool, True where observed.
-        jacobian: False gives the density per unit of pixel value, whose maximum is the most probable completion (MAP).
-            It is not the density of u: chains that sample need the Jacobian.
+        jacobian: False gives the density of pixel values, whose maximum is the most probable completion (MAP), between
+            the midpoints of the lowest and the highest level. Beyond these no byte has its midpoint, and there a logit
+            flow's density of pixels grows towards 0 and 1 without a visible difference, to a maximum that means
+            nothing. It is not the density of u: chains that sample need the Jacobian.
     """
-    anchor = model.prior.anchor
-    shape = tuple(image.shape)
-    levels = image.to(device=anchor.device, dtype=torch.uint8).flatten()
-    hidden = (~known).flatten().nonzero().squeeze(1).to(anchor.device)
+    anchor, shape = model.prior.anchor, tuple(image.shape)
+    levels = image.to(anchor.device, torch.uint8).flatten()
+    hidden = hidden_coordinates(known).to(anchor.device)
     canvas = midpoints(levels, model.levels).to(anchor)
+    margin = 0.0 if jacobian else 0.5 / model.levels
+
+    def pixels(u: Tensor) -> Tensor:
+        return margin + (1 - 2 * margin) * torch.sigmoid(u)
 
     def log_likelihood(u: Tensor) -> Tensor:
-        x = canvas.expand(u.shape[0], -1).index_copy(1, hidden, torch.sigmoid(u))
+        x = canvas.expand(u.shape[0], -1).index_copy(1, hidden, pixels(u))
         return model.log_prob(x.unflatten(1, shape))
 
     def to_image(u: Tensor) -> Tensor:
-        filled = to_bytes(torch.sigmoid(u.detach()), model.levels)
-        return levels.expand(u.shape[0], -1).index_copy(1, hidden, filled).unflatten(1, shape)
+        filled = to_bytes(pixels(u.detach()), model.levels)
+        return cast(Tensor, levels.expand(u.shape[0], -1).index_copy(1, hidden, filled).unflatten(1, shape))
 
-    reference = StandardLogistic((hidden.numel(),)).to(anchor) if jacobian else None
-    return Target(log_likelihood, reference, Reals(hidden.numel()), to_image)
+    reference = StandardLogistic((len(hidden),)).to(anchor) if jacobian else None
+    return Target(log_likelihood, reference, Reals(len(hidden)), to_image)
+
+
+def latent_target(
+    model: "ImageModel", image: Tensor, known: Tensor, *, sigma: float, coordinates: Callable[[Tensor], Tensor]
+) -> Target:
+    """Latents whose picture agrees with the known pixels up to noise: N(w; 0, 1) N(c(x_known); c(G(w)_known), sigma^2).
+
+        log_density(w) = -1/2 |w|^2 - 1/(2 sigma^2) sum_known (c(x) - c(G(w)))^2
+
+    w are the normal coordinates of the prior and G decodes, so no log-determinant is needed: the prior carries it.
+
+    Args:
+        model: gives decode, and a prior with from_normal.
+        image: (c, h, w) bytes below `model.levels`.
+        known: (c, h, w) bool, True where observed.
+        sigma: the noise's standard deviation, in the coordinates of the comparison.
+        coordinates: c, elementwise; log-odds or pixel values.
+    """
+    anchor = model.prior.anchor
+    levels, mask = image.to(anchor.device, torch.uint8), known.to(anchor.device)
+    observed = coordinates(midpoints(levels, model.levels).to(anchor))
+
+    def log_likelihood(w: Tensor) -> Tensor:
+        residual = (coordinates(model.decode(model.prior.from_normal(w))) - observed) * mask
+        return -0.5 * (residual / sigma).square().flatten(1).sum(1)
+
+    def to_image(w: Tensor) -> Tensor:
+        with torch.no_grad():
+            x = model.decode(model.prior.from_normal(w))
+        return torch.where(mask, levels, to_bytes(x, model.levels))
+
+    dim = mask.numel()
+    return Target(log_likelihood, StandardNormal((dim,)).to(anchor), Reals(dim), to_image)
+
+
+def hidden_coordinates(known: Tensor) -> Tensor:
+    """The flat indices of what is not known, (num_hidden,)."""
+    return (~known).flatten().nonzero().squeeze(1)

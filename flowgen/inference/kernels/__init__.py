@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from flowgen.hyperparameters import configure
 from flowgen.inference.kernels.annealed_ascent import AnnealedAscent
 from flowgen.inference.kernels.gradient_ascent import GradientAscent
-from flowgen.inference.kernels.kernel import Info, Kernel, State, configure
+from flowgen.inference.kernels.kernel import Info, Kernel, State
 from flowgen.inference.kernels.langevin import Langevin
 
 __all__ = ["KERNELS", "AnnealedAscent", "GradientAscent", "Info", "Kernel", "Langevin", "State", "configure"]

@@ -5,9 +5,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from flowgen import hyperparameters
 from flowgen.inference.chains import Randomness, normal_like
-from flowgen.inference.kernels.gradient import GradientState, keep_finite, langevin_update, start
-from flowgen.inference.kernels.kernel import Info, check_hyperparameters
+from flowgen.inference.kernels.gradient import GradientState, choose, langevin_update, propose, start
+from flowgen.inference.kernels.kernel import Info
 from flowgen.inference.target import Reals, Target
 
 __all__ = ["AnnealedAscent"]
@@ -37,7 +38,7 @@ class AnnealedAscent:
     )
 
     def __post_init__(self) -> None:
-        check_hyperparameters(self)
+        hyperparameters.check(self)
 
     def init(self, target: Target, position: Tensor) -> GradientState:
         return start(target, position)
@@ -45,6 +46,6 @@ class AnnealedAscent:
     def step(self, target: Target, state: GradientState, generator: Randomness) -> tuple[GradientState, Info]:
         length = self.step_size * self.decay / (self.decay + state.step)
         noise = normal_like(state.position, generator)
-        proposal = langevin_update(state.position, state.gradient, 2 * length, length / 2, noise)
-        state, rejected = keep_finite(target, state, proposal)
-        return state, Info(rejected)
+        position = langevin_update(state.position, state.gradient, 2 * length, length / 2, noise)
+        proposed, finite = propose(target, state, position)
+        return choose(finite, proposed, state), Info(~finite)

@@ -1,6 +1,6 @@
 """What all kernels that follow a gradient share: the state, the update, and the refusal of what is not finite."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from torch import Tensor
 from flowgen.errors import FlowgenError
 from flowgen.inference.target import Target
 
-__all__ = ["GradientState", "evaluate", "keep_finite", "langevin_update", "start"]
+__all__ = ["GradientState", "choose", "evaluate", "langevin_update", "propose", "start"]
 
 
 @dataclass(frozen=True)
@@ -69,22 +69,21 @@ def start(target: Target, position: Tensor) -> GradientState:
     return GradientState(position.detach(), log_density, gradient)
 
 
-def keep_finite(target: Target, state: GradientState, proposal: Tensor) -> tuple[GradientState, Tensor]:
-    """Move each chain to its proposal, except where that is not finite.
+def propose(target: Target, state: GradientState, position: Tensor) -> tuple[GradientState, Tensor]:
+    """What the state would be at another position, by one pass, and (chains,) True where all of that is finite."""
+    log_density, gradient = evaluate(target, position)
+    proposed = GradientState(position, log_density, gradient, state.step + 1)
+    return proposed, _finite(position, log_density, gradient)
 
-    Returns:
-        The state after, and (chains,) True where the chain stayed.
-    """
-    log_density, gradient = evaluate(target, proposal)
-    finite = _finite(proposal, log_density, gradient)
-    after = replace(
-        state,
-        position=torch.where(finite[:, None], proposal, state.position),
-        log_density=torch.where(finite, log_density, state.log_density),
-        gradient=torch.where(finite[:, None], gradient, state.gradient),
-        step=state.step + 1,
+
+def choose(accepted: Tensor, proposed: GradientState, state: GradientState) -> GradientState:
+    """Each chain at its proposal where accepted, (chains,) bool, and where it was elsewhere."""
+    return GradientState(
+        position=torch.where(accepted[:, None], proposed.position, state.position),
+        log_density=torch.where(accepted, proposed.log_density, state.log_density),
+        gradient=torch.where(accepted[:, None], proposed.gradient, state.gradient),
+        step=proposed.step,
     )
-    return after, ~finite
 
 
 def _finite(u: Tensor, log_density: Tensor, gradient: Tensor) -> Tensor:

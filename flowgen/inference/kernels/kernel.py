@@ -1,17 +1,14 @@
 """What a kernel is: `init` and `step` over a batch of chains, with its hyperparameters as its fields."""
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
-from flowgen.errors import FlowgenError
 from flowgen.inference.chains import Randomness
 from flowgen.inference.target import Target
 
-__all__ = ["Info", "Kernel", "State", "check_hyperparameters", "configure"]
+__all__ = ["Info", "Kernel", "State"]
 
 
 class State(Protocol):
@@ -57,31 +54,3 @@ class Kernel(Protocol):
     def step(self, target: Target, state: Any, generator: Randomness) -> tuple[Any, Info]:
         """One step of every chain."""
         ...
-
-
-def check_hyperparameters(kernel: Any) -> None:
-    """Hold each field of a kernel to the range in its metadata.
-
-    Raises:
-        FlowgenError: naming the field, its range and what was given.
-    """
-    for spec in fields(kernel):
-        value, low, high = getattr(kernel, spec.name), spec.metadata["min"], spec.metadata["max"]
-        whole = spec.type is int
-        fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-        if not (fits and math.isfinite(value) and low <= value <= high):
-            kind = "a whole number" if whole else "a number"
-            raise FlowgenError(f"{spec.name} is {value!r}; it must be {kind} from {low:g} to {high:g}.")
-
-
-def configure(kernel: type[Any], options: Mapping[str, Any]) -> Any:
-    """Build a kernel from named hyperparameters, the rest at their defaults.
-
-    Raises:
-        FlowgenError: if a name is not one of the kernel's, or a value is out of range.
-    """
-    names = [spec.name for spec in fields(kernel)]
-    unknown = [name for name in options if name not in names]
-    if unknown:
-        raise FlowgenError(f"There is no option {unknown[0]!r} here; there are: {', '.join(names)}.")
-    return kernel(**options)

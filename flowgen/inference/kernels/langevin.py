@@ -5,9 +5,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from flowgen import hyperparameters
 from flowgen.inference.chains import Randomness, normal_like
-from flowgen.inference.kernels.gradient import GradientState, keep_finite, langevin_update, start
-from flowgen.inference.kernels.kernel import Info, check_hyperparameters
+from flowgen.inference.kernels.gradient import GradientState, choose, langevin_update, propose, start
+from flowgen.inference.kernels.kernel import Info
 from flowgen.inference.target import Reals, Target
 
 __all__ = ["Langevin"]
@@ -38,13 +39,13 @@ class Langevin:
     )
 
     def __post_init__(self) -> None:
-        check_hyperparameters(self)
+        hyperparameters.check(self)
 
     def init(self, target: Target, position: Tensor) -> GradientState:
         return start(target, position)
 
     def step(self, target: Target, state: GradientState, generator: Randomness) -> tuple[GradientState, Info]:
         noise = normal_like(state.position, generator)
-        proposal = langevin_update(state.position, state.gradient, self.step_size, self.temperature, noise)
-        state, rejected = keep_finite(target, state, proposal)
-        return state, Info(rejected)
+        position = langevin_update(state.position, state.gradient, self.step_size, self.temperature, noise)
+        proposed, finite = propose(target, state, position)
+        return choose(finite, proposed, state), Info(~finite)

@@ -1,0 +1,192 @@
+import dataclasses
+import math
+
+import pytest
+import torch
+
+from flowgen.errors import FlowgenError
+from flowgen.inference.chains import ChainGenerators
+from flowgen.inference.kernels import KERNELS, AnnealedAscent, GradientAscent, Langevin
+from flowgen.inference.target import Reals, Target, pixel_target
+
+DOUBLE = torch.float64
+
+
+def target_of(gaussian, *, jacobian):
+    return pixel_target(gaussian.model, gaussian.image, gaussian.known.expand(1, 2, 3), jacobian=jacobian)
+
+
+def run(kernel, target, position, num_steps, generator=None):
+    generator = generator or torch.Generator().manual_seed(0)
+    state = kernel.init(target, position)
+    for _ in range(num_steps):
+        state, _ = kernel.step(target, state, generator)
+    return state
+
+
+def flat(dim=3):
+    """A target without slope, on which a kernel's noise is all that moves it."""
+    return Target(lambda u: (0 * u).sum(1), None, Reals(dim), lambda u: u)
+
+
+def cliff(dim=3, edge=0.5):
+    """A steep slope up to an edge beyond which nothing is finite: above it NaN, or a NaN gradient alone."""
+
+    def log_likelihood(u):
+        over = u.amax(1) > edge
+        return torch.where(over, torch.nan, 5 * u.sum(1))
+
+    return Target(log_likelihood, None, Reals(dim), lambda u: u)
+
+
+def mode_in_pixels(gaussian):
+    """Newton's method on log N(u) - log sigmoid(u) - log sigmoid(-u), concave here; then in the target's coordinates.
+
+    Those are logits of the pixels between the midpoints of the lowest and the highest byte, where the mode lies.
+    """
+    precision, u = gaussian.covariance.inverse(), gaussian.mean.clone()
+    assert torch.linalg.eigvalsh(precision)[0] > 0.5
+    for _ in range(50):
+        s = torch.sigmoid(u)
+        slope = -precision @ (u - gaussian.mean) + 2 * s - 1
+        u = u + torch.linalg.solve(precision - torch.diag(2 * s * (1 - s)), slope)
+    return torch.logit((torch.sigmoid(u) - 0.5 / 256) / (1 - 1 / 256))
+
+
+@pytest.mark.parametrize("jacobian", [True, False])
+def test_gradient_ascent_reaches_the_mode(gaussian, jacobian):
+    target = target_of(gaussian, jacobian=jacobian)
+    starts = 3 * torch.randn(5, 4, dtype=DOUBLE, generator=torch.Generator().manual_seed(1))
+    state = run(GradientAscent(), target, starts, 300)
+    mode = gaussian.mean if jacobian else mode_in_pixels(gaussian)
+    torch.testing.assert_close(state.position, mode.expand(5, -1), rtol=0, atol=1e-4)
+    best = target.log_density(mode[None])
+    torch.testing.assert_close(state.log_density, best.expand(5), rtol=0, atol=1e-7)
+
+
+def test_annealed_ascent_ends_about_the_mode(gaussian):
+    """With curvature P, noise a * N(0, 1) leaves variance a / (2 P): at the 1000th step 0.04^2 to 0.07^2."""
+    target = target_of(gaussian, jacobian=False)
+    state = run(AnnealedAscent(step_size=0.1, decay=100.0), target, torch.zeros(1000, 4, dtype=DOUBLE), 1000)
+    torch.testing.assert_close(state.position.mean(0), mode_in_pixels(gaussian), rtol=0, atol=0.01)
+    assert (state.position.std(0) < 0.08).all()
+    assert (state.position.std(0) > 0.01).all()
+
+
+def test_annealed_ascent_adds_noise_of_its_step_length():
+    """On a flat target the move is a_i * N(0, 1), a_i = a_0 D / (D + i): 30,000 draws give its scale within 2 %."""
+    kernel = AnnealedAscent(step_size=0.2, decay=10.0)
+    generator = torch.Generator().manual_seed(0)
+    state = kernel.init(flat(), torch.zeros(10_000, 3))
+    for i in range(12):
+        after, _ = kernel.step(flat(), state, generator)
+        scale = (after.position - state.position).std().item()
+        assert scale == pytest.approx(0.2 * 10 / (10 + i), rel=0.02)
+        state = after
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.25, 1.0])
+def test_langevin_adds_noise_of_sqrt_step_size(temperature):
+    kernel = Langevin(step_size=0.04, temperature=temperature)
+    state = run(kernel, flat(), torch.zeros(10_000, 3), 1)
+    assert state.position.std().item() == pytest.approx(math.sqrt(0.04 * temperature), rel=0.02)
+
+
+def test_langevin_reaches_its_own_biased_covariance(gaussian):
+    """S (I - eps S^-1 / 4)^-1, the stationary covariance of the unadjusted chain, and not S itself.
+
+    The slowest direction forgets by 1 - eps / (2 max S) a step, and the second moment by its square. After 200 steps of
+    burn-in, 10,000 chains are read at 4 times that are at least five relaxation times apart: at least 39,000 effective
+    draws, so a covariance has a standard error of at most sqrt(2 / 39000) = 0.7 % of sqrt(S_ii S_jj) and 3 % is four of
+    them; a mean has 0.005 of its standard deviation, and 0.02 is four.
+    """
+    step_size, num_chains = 0.3, 10_000
+    target = target_of(gaussian, jacobian=True)
+    slowest = torch.linalg.eigvalsh(gaussian.covariance)[-1].item()
+    apart = math.ceil(5 * 2 * slowest / step_size)
+    biased = gaussian.covariance @ torch.linalg.inv(
+        torch.eye(4, dtype=DOUBLE) - step_size / 4 * gaussian.covariance.inverse()
+    )
+    kernel, generator = Langevin(step_size=step_size), torch.Generator().manual_seed(3)
+    state = kernel.init(target, torch.zeros(num_chains, 4, dtype=DOUBLE))
+    draws = []
+    for step in range(1, 200 + 4 * apart + 1):
+        state, _ = kernel.step(target, state, generator)
+        if step > 200 and (step - 200) % apart == 0:
+            draws.append(state.position)
+    u = torch.cat(draws)
+    scale = biased.diagonal().sqrt()
+    assert ((u.mean(0) - gaussian.mean) / scale).abs().max() < 0.02
+    error = (torch.cov(u.T) - biased) / torch.outer(scale, scale)
+    assert error.abs().max() < 0.03
+    bias = (gaussian.covariance - biased) / torch.outer(scale, scale)
+    assert bias.abs().max() > 0.06, "the bias is what this test looks for: it must be larger than its tolerance"
+
+
+@pytest.mark.parametrize("kernel", [kernel() for kernel in KERNELS.values()], ids=KERNELS)
+def test_the_state_holds_the_value_and_gradient_of_where_it_is(gaussian, kernel):
+    target = target_of(gaussian, jacobian=kernel.jacobian)
+    state = run(kernel, target, torch.zeros(3, 4, dtype=DOUBLE), 7)
+    u = state.position.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(target.log_density(u).sum(), u)
+    torch.testing.assert_close(state.log_density, target.log_density(u).detach())
+    torch.testing.assert_close(state.gradient, gradient)
+    assert not state.position.requires_grad
+
+
+@pytest.mark.parametrize("kernel", [kernel() for kernel in KERNELS.values()], ids=KERNELS)
+def test_a_step_is_one_pass(gaussian, kernel):
+    target, passes = target_of(gaussian, jacobian=kernel.jacobian), []
+
+    def counted(u):
+        passes.append(len(u))
+        return target.log_likelihood(u)
+
+    run(kernel, dataclasses.replace(target, log_likelihood=counted), torch.zeros(3, 4, dtype=DOUBLE), 10)
+    assert passes == [3] * 11
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_what_is_not_finite_is_refused_and_counted(name):
+    """Chain 0 starts at the edge and is pushed over it; chain 1 is far from it and must not notice."""
+    kernel = KERNELS[name](step_size=0.3)
+    target = cliff()
+    state = kernel.init(target, torch.tensor([[0.49] * 3, [-200.0] * 3]))
+    refused, generator = torch.zeros(2, dtype=torch.int64), torch.Generator().manual_seed(0)
+    for _ in range(20):
+        state, info = kernel.step(target, state, generator)
+        refused += info.rejected
+        assert state.position.isfinite().all()
+        assert state.log_density.isfinite().all()
+        assert state.gradient.isfinite().all()
+        assert (state.position.amax(1) <= 0.5).all()
+    assert refused[0] > 0
+    assert refused[1] == 0
+    assert state.position[1].mean() > -200
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_chains_know_nothing_of_each_other(gaussian, name):
+    kernel = KERNELS[name]()
+    target = target_of(gaussian, jacobian=kernel.jacobian)
+    start = torch.randn(5, 4, dtype=DOUBLE, generator=torch.Generator().manual_seed(4))
+    together = run(kernel, target, start, 20, ChainGenerators(11, range(5)))
+    alone = run(kernel, target, start[3:4], 20, ChainGenerators(11, [3]))
+    torch.testing.assert_close(alone.position, together.position[3:4], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_start_that_is_impossible_is_refused(name):
+    impossible = Target(lambda u: u.sum(1) - torch.inf, None, Reals(3), lambda u: u)
+    with pytest.raises(FlowgenError, match="impossible"):
+        KERNELS[name]().init(impossible, torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_hyperparameters_say_what_they_are_and_are_held_to_their_range(name):
+    for spec in dataclasses.fields(KERNELS[name]):
+        assert spec.metadata["help"]
+        for wrong in (spec.metadata["max"] * 2, spec.metadata["min"] - 1, math.nan, math.inf, "0.1", None, True):
+            with pytest.raises(FlowgenError, match=spec.name):
+                KERNELS[name](**{spec.name: wrong})
+        assert dataclasses.asdict(KERNELS[name](**{spec.name: spec.metadata["max"]}))[spec.name] == spec.metadata["max"]
