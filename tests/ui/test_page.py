@@ -237,7 +237,8 @@ def test_leaving_frees_the_worker(visit: Visit, digit: Path) -> None:
     set_number(page, "inpaint-steps", 2000)
     page.click("#inpaint-run")
     expect(page.locator("#inpaint-result .fg-status")).to_contain_text("of 2000")
-    page.reload()
+    page.close()
+    page = visit()
     page.click("#generate-run")
     expect(page.locator("#generate-result .fg-tile").first).to_be_visible()
 
@@ -246,7 +247,7 @@ def test_the_page_is_as_dark_as_it_is_asked_to_be(visit: Visit) -> None:
     shades = []
     for dark in (False, True):
         page = visit(dark=dark)
-        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        colour = page.evaluate("getComputedStyle(document.querySelector('gradio-app')).backgroundColor")
         shades.append(sum(int(part) for part in re.findall(r"\d+", colour)[:3]))
     light_shade, dark_shade = shades
     assert light_shade > 600
