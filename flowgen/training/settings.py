@@ -8,6 +8,8 @@ from flowgen.errors import FlowgenError
 
 __all__ = ["Settings"]
 
+LARGEST_RATE = 1e6  # far beyond use, and far below where an optimiser's own arithmetic overflows
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -40,8 +42,8 @@ class Settings:
             raise FlowgenError("--decay must lie in [0, 1] and --ema in [0, 1).")
         if self.batch_size < 1 or not self.clip > 0 or self.warmup < 0:
             raise FlowgenError("--batch-size must be at least 1, --clip above 0 and --warmup at least 0.")
-        if not (0 <= self.lr < math.inf and 0 <= self.muon_lr < math.inf):
-            raise FlowgenError("--lr and --muon-lr must be finite numbers of at least 0.")
+        if not (0 <= self.lr <= LARGEST_RATE and 0 <= self.muon_lr <= LARGEST_RATE):
+            raise FlowgenError(f"--lr and --muon-lr must lie in [0, {LARGEST_RATE:g}].")
         if self.mixed_precision not in ("no", "bf16"):
             raise FlowgenError(f"There is no precision {self.mixed_precision!r}; choose no or bf16.")
 
