@@ -32,6 +32,13 @@ SMOOTHING = 0.05  # the weight of the last step's loss in the figure that is sho
 class Trainer:
     """One training run: `fit` takes it from wherever it stands to its end.
 
+    On several devices, or several processes of one CPU (which then talk over gloo), launch the same command:
+
+        accelerate launch --multi_gpu --num_processes 2 -m flowgen train glow --dataset mnist --hours 1 [--device cpu]
+
+    (--multi_gpu is accelerate's word for a launcher of many processes; its --cpu starts a single one.) The batch stays
+    the global one, so the weights are those of one process up to rounding.
+
     Args:
         meta: what to build, on which data; its training fields are filled in at the end.
         settings: budget, optimiser and so on.
