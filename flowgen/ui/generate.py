@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from flowgen.data import to_bytes
+from flowgen.errors import FlowgenError
 from flowgen.library import Library
 from flowgen.ui import arguments, controls, files, view
 from flowgen.ui.events import endpoint, on_page
@@ -71,6 +72,8 @@ def draw(library: Library, name: Any, num: Any, temperature: Any, seed: Any, lab
     density = model if label is None else model.given(_class_of(library, name, label))
     with torch.no_grad():
         x = density.sample(int(num), temperature=float(temperature), seed=int(seed))
+    if not bool(x.isfinite().all()):
+        raise FlowgenError("Some of these samples are not finite numbers: choose a lower temperature, or another seed.")
     return to_bytes(x, model.levels), model.levels
 
 

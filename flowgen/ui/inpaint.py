@@ -44,9 +44,9 @@ def build(library: Library) -> None:
                         label="Method",
                         elem_id="inpaint-method",
                     )
-                    steps = gr.Slider(10, LIMITS.steps, 300, step=10, label="Steps", elem_id="inpaint-steps")
+                    steps = gr.Slider(10, LIMITS.steps, 200, step=10, label="Steps", elem_id="inpaint-steps")
                 with gr.Row():
-                    num = gr.Slider(1, LIMITS.variants, 6, step=1, label="Variants", elem_id="inpaint-num")
+                    num = gr.Slider(1, LIMITS.variants, 4, step=1, label="Variants", elem_id="inpaint-num")
                     seed = controls.seed_box("inpaint-seed")
                 with gr.Accordion("The method's own settings", open=False):
                     groups, knobs = _knobs()
@@ -113,7 +113,7 @@ def show(
 def _frame_view(frame: Frame, before: bytes, num_levels: int, seconds: float, seed: int) -> str:
     images = [view.png(one, num_levels) for one in frame.levels]
     names = [f"filled-seed{seed}-{i}.png" for i in range(len(images))]
-    variants = "" if len(images) == 1 else view.tiles(images, [f"#{i}" for i in range(len(images))], names)
+    variants = "" if len(images) == 1 else view.tiles(images, [f"#{i}" for i in range(len(images))], names, size=104)
     return view.results(
         view.status(_progress(frame, seconds), frame.step / frame.num_steps),
         _pair(before, images[0], names[0]),

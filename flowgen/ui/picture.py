@@ -178,7 +178,10 @@ def see_again(library: Library, name: str, value: Value) -> Value:
 def see_sample(library: Library, name: str, seed: int) -> Value:
     """A sample of the model, a little cooler than the model itself, so that it is a clear one."""
     model = library.load(arguments.model(library, name).name)
-    (levels,) = to_bytes(model.sample(1, temperature=SAMPLE_TEMPERATURE, seed=seed), model.levels)
+    x = model.sample(1, temperature=SAMPLE_TEMPERATURE, seed=seed)
+    if not bool(x.isfinite().all()):
+        raise FlowgenError(f"The sample of seed {seed} is not finite; draw another.")
+    (levels,) = to_bytes(x, model.levels)
     return filled(levels, model.levels, f"a sample of {name}, seed {seed}")
 
 

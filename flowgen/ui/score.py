@@ -1,6 +1,7 @@
 """The tab that says how well each model predicts an image, and the endpoint /score."""
 
 import html
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -31,13 +32,13 @@ class Score:
     Args:
         meta: of the model.
         levels: the image as the model sees it, (c, h, w) uint8.
-        bits: bits per dimension, by the protocol of the model's own test.
+        bits: bits per dimension, by the protocol of the model's own test; None where they are not finite.
         costlier: per cent of the test images that cost more bits; None where the model was not tested.
     """
 
     meta: Meta
     levels: Tensor
-    bits: float
+    bits: float | None
     costlier: float | None
 
 
@@ -79,10 +80,13 @@ def scores(library: Library, picture: Image.Image, invert: Invert = "auto") -> l
         meta = library.describe(name)
         levels = to_levels(picture, meta.event_shape, levels=meta.levels, invert=invert)
         bits = float(bits_per_dim(library.load(name), levels[None])[0])
-        found.append(Score(meta, levels, bits, costlier(meta.quantiles, bits)))
+        if math.isfinite(bits):
+            found.append(Score(meta, levels, bits, costlier(meta.quantiles, bits)))
+        else:
+            found.append(Score(meta, levels, None, None))
     if not found:
         raise FlowgenError("There is no model here yet to score with.")
-    return sorted(found, key=lambda score: score.bits)
+    return sorted(found, key=lambda score: math.inf if score.bits is None else score.bits)
 
 
 def costlier(quantiles: Sequence[float], bits: float) -> float | None:
@@ -100,16 +104,19 @@ def show(found: Sequence[Score]) -> str:
 def _row(score: Score) -> str:
     meta = score.meta
     seen = view.picture(view.png(score.levels, meta.levels), f"the picture as {meta.name} sees it")
-    chart = _chart(meta.quantiles, score.bits) if meta.quantiles else ""
+    chart = "" if score.costlier is None or score.bits is None else _chart(meta.quantiles, score.bits)
+    bits = "—" if score.bits is None else f"{score.bits:.2f}"
     return (
         f'<section class="fg-score" data-model="{html.escape(meta.name, quote=True)}">{seen}<div>'
-        f"<h3>{html.escape(meta.name)}<b>{score.bits:.2f} bits/dim</b></h3>{chart}<p>{html.escape(_verdict(score))}</p>"
+        f"<h3>{html.escape(meta.name)}<b>{bits} bits/dim</b></h3>{chart}<p>{html.escape(_verdict(score))}</p>"
         "</div></section>"
     )
 
 
 def _verdict(score: Score) -> str:
     share, kind = score.costlier, score.meta.dataset.replace("_", " ")
+    if score.bits is None:
+        return "To this model the picture is impossible: its probability is not a finite number."
     if share is None:
         return "There are no test figures to compare with."
     if share <= 0:
@@ -152,7 +159,7 @@ def offer_score(library: Library) -> None:
         return [
             {
                 "model": one.meta.name,
-                "bits_per_dim": round(one.bits, 5),
+                "bits_per_dim": None if one.bits is None else round(one.bits, 5),
                 "percent_costlier": None if one.costlier is None else round(one.costlier, 2),
                 "test_bits_per_dim": one.meta.bits_per_dim,
                 "protocol": one.meta.protocol,

@@ -55,7 +55,7 @@ def serve(checkpoints: Path, log: Path) -> Iterator[str]:
 
 
 def _wait_for(address: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE / 1000
+    deadline = time.monotonic() + 3 * PATIENCE / 1000
     while time.monotonic() < deadline and server.poll() is None:
         try:
             httpx.get(address, trust_env=False)

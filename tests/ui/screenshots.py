@@ -34,7 +34,7 @@ def inpaint(page: Page, digits: list[Path]) -> None:
         _stroke(page, height)
     page.click("#inpaint-run")
     page.wait_for_function(
-        "document.querySelector('#inpaint-result .fg-status')?.textContent.includes('step 300 of 300')"
+        "document.querySelector('#inpaint-result .fg-status')?.textContent.includes('step 200 of 200')"
     )
 
 

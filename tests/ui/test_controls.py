@@ -1,0 +1,93 @@
+"""What the page makes of a registry, of numbers and of values that no page sends."""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import httpx
+import pytest
+import torch
+
+from flowgen.data import Images
+from flowgen.errors import FlowgenError
+from flowgen.inference.kernels import KERNELS
+from flowgen.ui import TABS, controls
+from flowgen.ui.picture import empty, filled, read_box
+from flowgen.ui.score import costlier
+
+from .conftest import serve
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_kernels_controls_are_its_fields(name: str) -> None:
+    made = controls.hyperparameters(KERNELS[name], "x")
+    assert list(made) == [spec.name for spec in fields(KERNELS[name])]
+    for spec in fields(KERNELS[name]):
+        assert made[spec.name].value == spec.default
+        assert made[spec.name].info == spec.metadata["help"]
+
+
+@dataclass(frozen=True)
+class Example:
+    whole: int = field(default=3, metadata={"help": "a whole number", "min": 1, "max": 9})
+    ratio: float = field(default=0.5, metadata={"help": "a share", "min": 0.0, "max": 1.0})
+    tiny: float = field(default=1e-3, metadata={"help": "of many magnitudes", "min": 1e-6, "max": 1.0})
+    switch: bool = field(default=True, metadata={"help": "on or off"})
+
+
+def test_a_fields_type_and_range_choose_its_control() -> None:
+    made = controls.hyperparameters(Example, "x")
+    assert {name: type(control) for name, control in made.items()} == {
+        "whole": gr.Slider,
+        "ratio": gr.Slider,
+        "tiny": gr.Number,
+        "switch": gr.Checkbox,
+    }
+    assert (made["whole"].minimum, made["whole"].maximum, made["whole"].step) == (1, 9, 1)
+    assert controls.options(Example, {"whole": 4.0, "ratio": 1.0}) == {"whole": 4, "ratio": 1.0}
+
+
+def test_the_page_stands_without_any_model(tmp_path: Path) -> None:
+    with serve(tmp_path, tmp_path / "log.txt") as studio:
+        config = httpx.get(f"{studio}/config", trust_env=False).json()
+    assert [block["props"]["label"] for block in config["components"] if block["type"] == "tabitem"] == list(TABS)
+
+
+def test_a_box_gives_back_what_was_put_into_it(mnist: Images) -> None:
+    value = filled(mnist.levels[0], 256, "a seven") | {"mask": "1" * 28 + "0" * 27 * 28}
+    seen = read_box(value, (1, 28, 28), 256)
+    assert torch.equal(seen.levels, mnist.levels[0])
+    assert seen.known.sum() == 27 * 28
+    assert not seen.known[0].any()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"picture": None},
+        {"picture": "https://example.org/x.png"},
+        {"picture": "data:image/png;base64,!!!"},
+        {"picture": "data:image/png;base64," + "A" * 2_000_000},
+        {"mask": "10"},
+        {"mask": "2" * 784},
+        {"mask": [1]},
+    ],
+)
+def test_a_box_refuses_what_no_page_sends(mnist: Images, change: dict[str, Any]) -> None:
+    with pytest.raises(FlowgenError):
+        read_box(filled(mnist.levels[0], 256, "") | change, (1, 28, 28), 256)
+
+
+@pytest.mark.parametrize("value", [None, 3, "picture", [], {}, empty()])
+def test_an_empty_box_asks_for_a_picture(value: Any) -> None:
+    with pytest.raises(FlowgenError, match="no picture yet"):
+        read_box(value, (1, 28, 28), 256)
+
+
+def test_the_share_of_costlier_images_follows_the_quantiles() -> None:
+    quantiles = [1 + i / 100 for i in range(101)]
+    assert costlier(quantiles, 1.25) == pytest.approx(75)
+    assert costlier(quantiles, 0.5) == 100
+    assert costlier(quantiles, 9) == 0
+    assert costlier([], 1.0) is None
