@@ -209,3 +209,9 @@ def test_png_keeps_pixels_and_texts(cifar10_levels: Tensor) -> None:
 @pytest.mark.parametrize("name", sorted(DATASETS))
 def test_every_dataset_says_which_way_up_its_light_is(name: str) -> None:
     assert DATASETS[name].light_on_dark == (name in ("mnist", "fashion_mnist"))
+
+
+def test_an_enlarged_digit_comes_back_byte_for_byte(mnist_levels: Tensor) -> None:
+    for digit in mnist_levels[:20]:
+        enlarged = from_levels(digit).resize((280, 280), Image.Resampling.NEAREST)
+        assert torch.equal(to_levels(enlarged, (1, 28, 28)), digit)
