@@ -49,7 +49,7 @@ def to_levels(
     if mode is None:
         raise FlowgenError(f"A picture has 1 or 3 channels, but the model has {channels}: it cannot take pictures.")
     box, size = _placement(picture.size, (width, height), fit)
-    scaled = picture.crop(box).convert(mode).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    scaled = _scaled(picture.crop(box).convert(mode), size)
     pixels = np.array(scaled).reshape(size[1], size[0], channels)
     if invert == "auto":
         pixels = _ink_as_light(pixels) if channels == 1 and _has_bright_border(pixels) else pixels
@@ -128,11 +128,17 @@ def png_bytes(picture: Image.Image, text: Mapping[str, str] | None = None) -> by
     return file.getvalue()
 
 
-def _filter(box: _Box, size: tuple[int, int]) -> Image.Resampling:
-    """The mean of what a pixel covers where the picture shrinks, since a sharper filter rings: a faint wave on the black
-    around a digit, which no eye sees, costs a model of digits twice the bits. Lanczos where the picture grows."""
-    shrinks = box[2] - box[0] >= size[0] and box[3] - box[1] >= size[1]
-    return Image.Resampling.BOX if shrinks else Image.Resampling.LANCZOS
+def _scaled(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The picture at a size: by the mean of what a pixel covers where it shrinks, by Lanczos where it grows.
+
+    A sharper filter rings when it shrinks: a faint wave on the black around a digit, which no eye sees, costs a model
+    of digits twice the bits. A whole factor is taken exactly, so that an enlarged image comes back byte for byte.
+    """
+    across, down = picture.width / size[0], picture.height / size[1]
+    if across.is_integer() and down.is_integer():
+        return picture.reduce((int(across), int(down)))
+    shrinks = across >= 1 and down >= 1
+    return picture.resize(size, Image.Resampling.BOX if shrinks else Image.Resampling.LANCZOS)
 
 
 def _placement(source: tuple[int, int], target: tuple[int, int], fit: Fit) -> tuple[_Box, tuple[int, int]]:
