@@ -97,7 +97,7 @@ def show(
     options = controls.options(KERNELS[method], chosen)
     before = view.with_hole(seen.levels, seen.known, meta.levels)
     started = shown_at = time.monotonic()
-    yield view.results(view.status("Starting …", 0.0), _pair(before, before))
+    yield view.results(view.status("Starting …", 0.0), _pair(before, before, "after"))
     model, settings = library.load(name), {"num": int(num), "steps": int(steps), "seed": int(seed)}
     frames = complete(model, seen.levels, seen.known, method=method, options=options, **settings)
     for frame in frames:
@@ -113,16 +113,16 @@ def show(
 def _frame_view(frame: Frame, before: bytes, num_levels: int, seconds: float, seed: int) -> str:
     images = [view.png(one, num_levels) for one in frame.levels]
     names = [f"filled-seed{seed}-{i}.png" for i in range(len(images))]
-    variants = "" if len(images) == 1 else view.tiles(images, [f"#{i}" for i in range(len(images))], names, size=104)
+    variants = "" if len(images) == 1 else view.tiles(images, [f"#{i}" for i in range(len(images))], names, size=130)
     return view.results(
         view.status(_progress(frame, seconds), frame.step / frame.num_steps),
-        _pair(before, images[0], names[0]),
+        _pair(before, images[0], "after, #0" if variants else "after", names[0]),
         variants,
     )
 
 
-def _pair(before: bytes, after: bytes, file_name: str | None = None) -> str:
-    return f'<div class="fg-pair">{view.tile(before, "before")}{view.tile(after, "after", file_name)}</div>'
+def _pair(before: bytes, after: bytes, caption: str, file_name: str | None = None) -> str:
+    return f'<div class="fg-pair">{view.tile(before, "before")}{view.tile(after, caption, file_name)}</div>'
 
 
 def _progress(frame: Frame, seconds: float) -> str:

@@ -18,8 +18,8 @@ __all__ = ["build"]
 
 Path = Literal["spherical", "linear"]
 PATHS: dict[Path, str] = {
-    "spherical": "Along the sphere: where the model's noise lives, so every step is as likely as its ends.",
-    "linear": "In a straight line: through the thin middle of the noise, where images fade and blur.",
+    "spherical": "Along the sphere that the model's noise lies on: each step is as noisy as the two ends.",
+    "linear": "In a straight line: through the middle, where the noise is fainter than any the model was trained on.",
 }
 
 

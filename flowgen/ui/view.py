@@ -76,7 +76,7 @@ def tile(content: bytes, caption: str, file_name: str | None = None) -> str:
     )
 
 
-def tiles(images: Sequence[bytes], captions: Sequence[str], file_names: Sequence[str], size: int = 84) -> str:
+def tiles(images: Sequence[bytes], captions: Sequence[str], file_names: Sequence[str], size: int = 80) -> str:
     """Images in rows, each at least `size` CSS pixels wide."""
     each = "".join(map(tile, images, captions, file_names))
     return f'<div class="fg-tiles" style="--tile:{size}px">{each}</div>'

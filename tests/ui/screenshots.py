@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from playwright.sync_api import Page, sync_playwright
 
 from tests.ui.conftest import DESKTOP, PATIENCE, PHONE, launch_chromium, serve
@@ -39,7 +39,7 @@ def inpaint(page: Page, digits: list[Path]) -> None:
 
 
 def score(page: Page, digits: list[Path]) -> None:
-    _upload(page, "score-picture", digits[0])
+    _upload(page, "score-picture", digits[1])
     page.click("#score-run")
     page.wait_for_selector("#score-result .fg-score")
 
@@ -53,20 +53,21 @@ TABS: dict[str, Callable[[Page, list[Path]], None]] = {
 
 
 def main() -> None:
-    """Photograph every tab at every size, and the one for the README."""
+    """Photograph every tab at every size, or those named on the command line, and the one for the README."""
+    wanted = [name for name in TABS if name.lower() in sys.argv[1:]] or list(TABS)
     (DOCS / "screenshots").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         digits = _digits(Path(folder))
         browser = launch_chromium(playwright.chromium)
         with serve(ROOT / "checkpoints", Path(folder) / "log.txt") as studio:
             for device, (width, height) in SIZES.items():
-                for name, use in TABS.items():
+                for name in wanted:
                     page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=1)
-                    page.set_default_timeout(PATIENCE)
+                    page.set_default_timeout(5 * PATIENCE)
                     page.goto(f"{studio}/?__theme=light")
                     page.get_by_role("tab", name=name, exact=True).click()
                     page.wait_for_selector(f"#{name.lower()}-run")
-                    use(page, digits)
+                    TABS[name](page, digits)
                     _photograph(page, DOCS / "screenshots" / f"{name.lower()}-{device}.png")
                     if (name, device) == ("Inpaint", "desktop"):
                         _photograph(page, DOCS / "screenshot.png")
@@ -84,12 +85,13 @@ def _photograph(page: Page, path: Path) -> None:
 
 
 def _digits(folder: Path) -> list[Path]:
-    """Ink on paper, as a visitor would photograph it, of digits from the tests' fixtures."""
+    """An 8 in ink on paper, as a visitor would photograph it, then a 3 and an 8 as the models know them."""
     with np.load(ROOT / "tests" / "fixtures" / "mnist.npz") as arrays:
-        levels = arrays["levels"][[61, 30, 110], 0]
-    paths = [folder / f"{i}.png" for i in range(len(levels))]
-    for path, digit in zip(paths, levels, strict=True):
-        Image.fromarray(255 - digit).resize((280, 280), Image.Resampling.BICUBIC).save(path)
+        digits = [Image.fromarray(digit) for digit in arrays["levels"][[61, 30, 110], 0]]
+    digits[0] = ImageOps.invert(digits[0]).resize((280, 280), Image.Resampling.BICUBIC)
+    paths = [folder / f"{i}.png" for i in range(len(digits))]
+    for path, digit in zip(paths, digits, strict=True):
+        digit.save(path)
     return paths
 
 
