@@ -11,7 +11,7 @@ from torch import Tensor
 from flowgen.errors import FlowgenError
 from flowgen.inference.chains import ChainGenerators, Randomness
 from flowgen.inference.kernels import KERNELS, Kernel, State, configure
-from flowgen.inference.start import SEARCH, first_latent, pixel_position, search_target
+from flowgen.inference.start import Search
 from flowgen.inference.target import Space, Target, pixel_target
 
 if TYPE_CHECKING:
@@ -155,31 +155,25 @@ def complete(
     target = pixel_target(model, image, known, jacobian=kernel.jacobian)
     _check_steps(steps)
     randomness = ChainGenerators(seed, range(first, first + num))
-    w = first_latent(model, image, known, num, randomness)
-    kernel.init(target, pixel_position(model, known, w))  # an impossible picture is refused here, before any frame
-    return _search_and_run(model, search_target(model, image, known), target, kernel, known, w, steps, randomness)
+    search = Search(model, image, known)
+    w = search.first(num, randomness)
+    kernel.init(target, search.pixels(w))  # an impossible picture is refused here, before any frame
+    return _search_and_run(search, w, target, kernel, steps, randomness)
 
 
 def _search_and_run(
-    model: "ImageModel",
-    search: Target,
-    target: Target,
-    kernel: Kernel,
-    known: Tensor,
-    w: Tensor,
-    steps: int,
-    randomness: Randomness,
+    search: Search, w: Tensor, target: Target, kernel: Kernel, num_steps: int, randomness: Randomness
 ) -> Iterator[Frame]:
     """First the search for a start, whose frames are warm-up, then the kernel's own run, as one stream."""
-    num_search = min(SEARCH_STEPS, steps // 2)
-    fallback = pixel_position(model, known, w)
+    num_search = min(SEARCH_STEPS, num_steps // 2)
+    fallback = search.pixels(w)
     if num_search:
-        for frame in inpaint(search, SEARCH, w, num_search, num_warmup=num_search, generator=randomness):
+        for frame in inpaint(search.target, search.kernel, w, num_search, num_warmup=num_search, generator=randomness):
             w = frame.position
-            yield replace(frame, num_steps=steps)
-    position = _where_finite(target, pixel_position(model, known, w), fallback)
-    for frame in inpaint(target, kernel, position, steps - num_search, generator=randomness):
-        yield replace(frame, step=frame.step + num_search, num_steps=steps)
+            yield replace(frame, num_steps=num_steps)
+    position = _where_finite(target, search.pixels(w), fallback)
+    for frame in inpaint(target, kernel, position, num_steps - num_search, generator=randomness):
+        yield replace(frame, step=frame.step + num_search, num_steps=num_steps)
 
 
 @torch.no_grad()

@@ -5,6 +5,8 @@ pixel, though there are so few of them that a sample never is one. What climbs o
 there. So a run begins in the latent space, where plausible pictures are near the origin whatever the density of pixels.
 """
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,50 +18,63 @@ from flowgen.inference.kernels.gradient_ascent import GradientAscent
 from flowgen.inference.target import Target, hidden_coordinates, latent_target
 
 if TYPE_CHECKING:
-    from flowgen.models import ImageModel
+    from flowgen.models.image_model import ImageModel
 
-__all__ = ["SEARCH", "first_latent", "pixel_position", "search_target"]
+__all__ = ["Search"]
 
-SEARCH = GradientAscent(step_size=0.2)
-TRUST = 0.5  # how much of the first guess's latent is kept; the rest of it is drawn
 SIGMA_LOGIT, SIGMA_PIXEL = 1.0, 0.1  # log-odds vary by about 1 within the cell of a black or a white byte
+KEPT, DRAWN = 0.3, 0.3  # of the first guess's latent, and of a draw from the prior; small, since blobs are far out
+SPREAD = 1.5  # of the noise in the first guess's hole, in log-odds
 
 
-def search_target(model: "ImageModel", image: Tensor, known: Tensor) -> Target:
-    """Latents whose picture agrees with the known pixels, compared where the model has its support.
+@dataclass(frozen=True)
+class Search:
+    """The ascent, in the latent space, to a picture that agrees with the known pixels.
 
-    Log-odds of the pixels for models of the unit box: there a pixel that is wrong has a slope to follow, and in pixel
-    values a black one that should be white has none.
+    Args:
+        model: any flow.
+        image: (c, h, w) bytes.
+        known: (c, h, w) bool, True where observed.
     """
-    if model.support == "unit":
-        return latent_target(model, image, known, sigma=SIGMA_LOGIT, coordinates=_log_odds)
-    return latent_target(model, image, known, sigma=SIGMA_PIXEL, coordinates=lambda x: x)
 
+    model: "ImageModel"
+    image: Tensor
+    known: Tensor
 
-@torch.no_grad()
-def first_latent(model: "ImageModel", image: Tensor, known: Tensor, chains: int, randomness: Randomness) -> Tensor:
-    """A first guess for each chain, (chains, d): half the latent of the image with noise in its hole, half drawn.
+    kernel = GradientAscent(step_size=0.2)
 
-    The noise has the mean of the known pixels, channel by channel, and is spread widely about it in log-odds.
-    """
-    x = midpoints(image, model.levels).to(model.prior.anchor)
-    x = x.expand(chains, *x.shape)
-    mean = (x * known).flatten(2).sum(2) / known.flatten(1).sum(1)
-    noise = normal_like(x, randomness)
-    fill = torch.sigmoid(torch.logit(mean)[:, :, None, None] + 1.5 * noise)
-    w = model.prior.to_normal(model.encode(torch.where(known, x, fill)))
-    return TRUST * w + TRUST * normal_like(w, randomness)
+    @cached_property
+    def target(self) -> Target:
+        """Latents weighed by their prior and by how their picture agrees, compared where the model has its support.
 
+        For models of the unit box that is in log-odds: there a wrong pixel has a slope to follow, and in pixel values
+        a black one that should be white has none.
+        """
+        if self.model.support == "unit":
+            return latent_target(self.model, self.image, self.known, sigma=SIGMA_LOGIT, coordinates=_log_odds)
+        return latent_target(self.model, self.image, self.known, sigma=SIGMA_PIXEL, coordinates=lambda x: x)
 
-@torch.no_grad()
-def pixel_position(model: "ImageModel", known: Tensor, w: Tensor) -> Tensor:
-    """The hidden pixels of what latents decode to, in logit coordinates: (chains, d) -> (chains, num_hidden).
+    @torch.no_grad()
+    def first(self, chains: int, randomness: Randomness) -> Tensor:
+        """A first guess a chain, (chains, d): a part of the latent of the image with noise in its hole, a part drawn.
 
-    They are held between the midpoints of the lowest and the highest level.
-    """
-    x = model.decode(model.prior.from_normal(w)).flatten(1)[:, hidden_coordinates(known)]
-    edge = 0.5 / model.levels
-    return torch.logit(x.clamp(edge, 1 - edge))
+        The noise has the mean of the known pixels, channel by channel, and is spread widely about it in log-odds.
+        """
+        x = midpoints(self.image, self.model.levels).to(self.model.prior.anchor).expand(chains, *self.image.shape)
+        mean = (x * self.known).flatten(2).sum(2) / self.known.flatten(1).sum(1)
+        fill = torch.sigmoid(torch.logit(mean)[:, :, None, None] + SPREAD * normal_like(x, randomness))
+        w = self.model.prior.to_normal(self.model.encode(torch.where(self.known, x, fill)))
+        return KEPT * w + DRAWN * normal_like(w, randomness)
+
+    @torch.no_grad()
+    def pixels(self, w: Tensor) -> Tensor:
+        """The hidden pixels of what latents decode to, in logit coordinates: (chains, d) -> (chains, num_hidden).
+
+        They are held between the midpoints of the lowest and the highest level.
+        """
+        x = self.model.decode(self.model.prior.from_normal(w)).flatten(1)[:, hidden_coordinates(self.known)]
+        edge = 0.5 / self.model.levels
+        return torch.logit(x.clamp(edge, 1 - edge))
 
 
 def _log_odds(x: Tensor) -> Tensor:

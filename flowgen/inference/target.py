@@ -11,7 +11,7 @@ from flowgen.data.images import midpoints, to_bytes
 from flowgen.density import Density, StandardLogistic, StandardNormal
 
 if TYPE_CHECKING:
-    from flowgen.models import ImageModel
+    from flowgen.models.image_model import ImageModel
 
 __all__ = ["Levels", "Reals", "Space", "Target", "latent_target", "pixel_target"]
 

@@ -98,7 +98,7 @@ def test_ascent_climbs_and_langevin_does_not_settle(model, image, known):
 def test_colour_images_share_one_mask():
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = MODELS["glow"](steps=2, hidden=8).build((3, 4, 4))
+        model = MODELS["glow"](hidden=8).build((3, 4, 4))
     image = torch.randint(0, 256, (3, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
     known = torch.ones(1, 4, 4, dtype=torch.bool)
     known[:, :2] = False
@@ -110,7 +110,7 @@ def test_colour_images_share_one_mask():
 def test_fewer_levels_are_filled_within_them():
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = MODELS["glow"](steps=1, hidden=8).build(SHAPE, levels=3)
+        model = MODELS["glow"](hidden=8).build(SHAPE, levels=3)
     image = torch.randint(0, 3, SHAPE, dtype=torch.uint8, generator=torch.Generator().manual_seed(3))
     known = torch.zeros(4, 4, dtype=torch.bool)
     known[0] = True
