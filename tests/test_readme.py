@@ -16,6 +16,7 @@ def test_the_ten_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     names: dict[str, object] = {}
     exec(ten_lines[1], names)
     assert names["nats"].shape == (16,)
-    assert Image.open(tmp_path / "completions.png").size == (88, 88)
+    with Image.open(tmp_path / "completions.png") as picture:
+        assert picture.size == (88, 88)
     known, digits, last = names["known"], names["digits"], names["last"]
     assert (last.levels[:, :, known] == digits[0][:, known]).all()
