@@ -2,7 +2,7 @@
 
 >>> import flowgen
 >>> sorted(flowgen.MODELS)
-['glow', 'nice', 'realnvp']
+['gated_pixelcnn', 'glow', 'nice', 'pixelcnn', 'realnvp']
 """
 
 from importlib.metadata import PackageNotFoundError, version

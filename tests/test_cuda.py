@@ -22,14 +22,16 @@ from flowgen.checkpoint import Meta, save_checkpoint
 from flowgen.data import Images, to_bytes
 from flowgen.density import StandardNormal
 from flowgen.inference import KERNELS, ChainGenerators, complete, interpolate, pixel_target
-from flowgen.models import MODELS, Dequantized, Flow, ImageModel, UniformDequantizer
+from flowgen.models import AUTOREGRESSIVE, FLOWS, MODELS, Dequantized, Flow, ImageModel, UniformDequantizer
 from flowgen.training import Batches, Run, Settings, Trainer
 
 SHAPE = (1, 8, 8)
-SMALL: dict[str, dict[str, int]] = {
+SMALL: dict[str, dict[str, Any]] = {
     "nice": {"hidden": 4, "couplings": 2, "blocks": 1},
     "realnvp": {"hidden": 4, "couplings": 2},
     "glow": {"hidden": 4, "depth": 1},
+    "pixelcnn": {"hidden": 4, "dilations": "1 2", "embedding": 4},
+    "gated_pixelcnn": {"hidden": 4, "dilations": "1 2", "embedding": 4},
 }  # one of each part; a recipe that is not named here comes as it is
 HIDDEN_PIXELS = 7
 
@@ -122,11 +124,13 @@ def test_a_model_starts_from_data_on_its_device(recipe: str) -> None:
 def test_interpolation_runs_on_the_models_device(recipe: str, parallel: bool) -> None:
     model = _build(recipe)
     in_range = [0, 255, 0, 255]  # the least and the largest level of both ends; then whether an arc has a direction
+    if recipe in AUTOREGRESSIVE:
+        in_range.append(True)  # pixel values in [0, 1]
     with fake_cuda(model, *in_range, parallel):
         _on_cuda(interpolate(model, _levels(1)[0], _levels(1)[0].cpu(), 4), 4, *SHAPE)
 
 
-@pytest.mark.parametrize("recipe", MODELS)
+@pytest.mark.parametrize("recipe", FLOWS)
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_kernels_step_on_the_models_device(recipe: str, kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.autograd, "grad", lambda outputs, inputs: (torch.zeros_like(inputs),))
@@ -202,7 +206,7 @@ def test_a_seed_means_the_same_on_cuda(stored: str, mnist: Images) -> None:
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize("stored", MODELS, indirect=True)
+@pytest.mark.parametrize("stored", FLOWS, indirect=True)
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_inpainting_keeps_known_bytes_on_cuda(stored: str, kernel: str, mnist: Images) -> None:
     model: ImageModel = flowgen.load(stored, device="cuda")

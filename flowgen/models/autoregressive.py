@@ -13,7 +13,7 @@ from flowgen.data import to_bytes
 from flowgen.density import Prior, Uniform, check_temperature
 from flowgen.errors import FlowgenError
 from flowgen.models.factors import Factor, cdf, icdf, tempered
-from flowgen.models.image_model import check_levels
+from flowgen.models.image_model import Drawing, check_levels
 from flowgen.nets.causal_net import CausalNet
 
 __all__ = ["Autoregressive", "Choose"]
@@ -99,6 +99,14 @@ class Autoregressive(nn.Module):
         check_temperature(temperature)
         return self.decode(self._uniforms(n, seed, generator), temperature=temperature)
 
+    def sample_and_log_prob(
+        self, n: int, *, seed: int | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Draw pixel values, (n, *event_shape), with their log-densities, (n,)."""
+        *_, drawing = self.draw(self._uniforms(n, seed, generator))
+        log_prob = drawing.log_prob + math.prod(self.event_shape) * math.log(self.levels)
+        return drawing.x.to(self.prior.anchor), log_prob.to(self.prior.anchor)
+
     def encode(self, x: Tensor) -> Tensor:
         """(b, *event_shape) -> (b, d) in (0, 1), in float64: a level may be rarer than float32 can tell."""
         levels = self._to_levels(x)
@@ -118,45 +126,44 @@ class Autoregressive(nn.Module):
 
     def decode(self, z: Tensor, *, temperature: float = 1.0) -> Tensor:
         """(b, d) -> (b, *event_shape), the inverse of encode."""
-        x = torch.empty(len(z), *self.event_shape, dtype=torch.float64, device=z.device)
-        for _ in self.rows(z, x, temperature=temperature):
-            pass
-        return x.to(self.prior.anchor)
+        *_, drawing = self.draw(z, temperature=temperature)
+        return drawing.x.to(self.prior.anchor)
 
-    def rows(
-        self,
-        z: Tensor,
-        x: Tensor,
-        *,
-        temperature: float = 1.0,
-        levels: Tensor | None = None,
-        known: Tensor | None = None,
-    ) -> Iterator[int]:
-        """Decode row by row: x is filled in as rows are yielded.
+    def draw(
+        self, z: Tensor, *, temperature: float = 1.0, levels: Tensor | None = None, known: Tensor | None = None
+    ) -> Iterator[Drawing]:
+        """Decode row by row; the one drawing that is yielded fills up.
 
         Args:
             z: (b, d) uniforms.
-            x: (b, *event_shape) in float64, to be written into.
-            temperature: of each conditional.
+            temperature: of each conditional; 0 gives its mode.
             levels: with known, integers of (b, *event_shape), or of one image.
             known: bool of the same shape; where True the level is this one, and not drawn.
+
+        Raises:
+            FlowgenError: if the temperature is negative or not finite.
         """
+        check_temperature(temperature)
         u = z.double().view(len(z), *self.event_shape)
-        fixed = None if levels is None or known is None else (levels.expand(x.shape).long(), known.expand(x.shape))
+        drawing = Drawing(torch.zeros_like(u), u.new_zeros(len(u)))
+        given = None if levels is None or known is None else (levels.expand(u.shape).long(), known.expand(u.shape))
 
         def choose(at: tuple[int, int, int], log_probs: Tensor) -> Tensor:
             log_probs = tempered(log_probs, temperature)
             cumulative = cdf(log_probs)
             k = icdf(cumulative, u[:, *at])
-            if fixed is not None:
-                k = torch.where(fixed[1][:, *at], fixed[0][:, *at], k)
-            p = log_probs.exp().gather(1, k[:, None])[:, 0]
-            start = cumulative.gather(1, k[:, None])[:, 0] - p
-            within = ((u[:, *at] - start) / p.clamp_min(1e-300)).clamp(2.0**-15, 1 - 2.0**-15)
-            x[:, *at] = (k + within) / self.levels
+            fixed = None if given is None else given[1][:, *at]
+            if given is not None and fixed is not None:
+                k = torch.where(fixed, given[0][:, *at], k)
+            log_p, end = (table.gather(1, k[:, None])[:, 0] for table in (log_probs, cumulative))
+            within = (u[:, *at] - end) / log_p.exp().clamp_min(1e-300) + 1
+            drawing.x[:, *at] = (k + within.clamp(2.0**-15, 1 - 2.0**-15)) / self.levels
+            drawing.log_prob += log_p if fixed is None else log_p.masked_fill(fixed, 0.0)
             return k
 
-        return self.scan(len(z), choose)
+        for row in self.scan(len(z), choose):
+            drawing.rows = row + 1
+            yield drawing
 
     @torch.no_grad()
     def scan(self, n: int, choose: Choose) -> Iterator[int]:

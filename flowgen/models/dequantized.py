@@ -118,8 +118,11 @@ class Dequantized(nn.Module):
         ]
         return torch.logsumexp(torch.stack(draws), 0) - math.log(num_samples)
 
-    def bound(self, levels: Tensor, noise: Tensor) -> Tensor:
-        """The estimate of log_mass by one draw of noise, uniform and of the levels' shape: (b,), in nats."""
+    def bound(self, levels: Tensor, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The estimate of log_mass by one draw of noise, uniform and of the levels' shape: (b,), in nats.
+
+        A flow here has no classes, and no use for labels.
+        """
         x, log_q = self.dequantizer(levels, noise)
         return cast(Tensor, self.flow.log_prob(x) - log_q)
 

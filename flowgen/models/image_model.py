@@ -1,5 +1,7 @@
 """What every image model offers, flow or autoregressive: what inference, evaluation and the page rely on."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal, Protocol, Self, runtime_checkable
 
 import torch
@@ -8,7 +10,7 @@ from torch import Tensor
 from flowgen.density import Density, Prior
 from flowgen.errors import FlowgenError
 
-__all__ = ["ImageModel", "Recipe", "check_levels"]
+__all__ = ["Drawing", "ImageModel", "Recipe", "Sequential", "check_levels"]
 
 
 @runtime_checkable
@@ -39,8 +41,11 @@ class ImageModel(Density, Protocol):
         """Log-mass of byte images in nats, exact or a lower bound: (b, *event_shape) integers -> (b,)."""
         ...
 
-    def bound(self, levels: Tensor, noise: Tensor) -> Tensor:
-        """What training maximises: log_mass by the noise given, uniform of the levels' shape: (b,)."""
+    def bound(self, levels: Tensor, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        """What training maximises: log_mass by the noise given, uniform of the levels' shape: (b,).
+
+        A model of classes is given the labels, (b,) integers.
+        """
         ...
 
     def encode(self, x: Tensor) -> Tensor:
@@ -65,6 +70,39 @@ class ImageModel(Density, Protocol):
 
     def frozen(self) -> Self:
         """A copy for many calls: no gradient to its parameters, and what depends on them alone worked out once."""
+        ...
+
+
+@dataclass
+class Drawing:
+    """Images that are being drawn in raster order, (n, c, h, w); it changes as their rows are finished.
+
+    Attributes:
+        x: pixel values in float64, 0 where nothing is drawn yet.
+        log_prob: of the levels drawn so far given those before them, without what was known: (n,) in nats.
+        rows: how many are finished, from the top.
+    """
+
+    x: Tensor
+    log_prob: Tensor
+    rows: int = 0
+
+
+@runtime_checkable
+class Sequential(ImageModel, Protocol):
+    """An image model that draws pixel after pixel in raster order, so that what comes first can be given."""
+
+    def draw(
+        self, z: Tensor, *, temperature: float = 1.0, levels: Tensor | None = None, known: Tensor | None = None
+    ) -> Iterator[Drawing]:
+        """Decode latents row by row.
+
+        Args:
+            z: (b, d).
+            temperature: of each conditional; 0 gives its mode.
+            levels: with known, integers of (b, *event_shape), or of one image.
+            known: bool of the same shape; where True the level is this one, and not drawn.
+        """
         ...
 
 

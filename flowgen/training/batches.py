@@ -40,7 +40,7 @@ class Batches:
     def __call__(self, step: int, part: slice = slice(None)) -> tuple[Tensor, Tensor]:
         """The batch of a step, or one process's part of it: levels (b, *event), and uniform noise of that shape."""
         places = range(self.batch_size)[part]
-        chosen = self._order(step // self.steps_per_epoch)[self._first(step) + places.start :][: len(places)]
+        chosen = self._chosen(step, places)
         levels = self.images.levels[chosen]
         generators = [rng.generator_for(self.seed, NOISE, step, place) for place in places]
         if self.images.horizontal_flips:
@@ -48,8 +48,19 @@ class Batches:
             levels = torch.where(torch.tensor(coins).view(-1, 1, 1, 1), levels.flip(-1), levels)
         return levels, torch.stack([rng.uniform(levels.shape[1:], generator) for generator in generators])
 
-    def _first(self, step: int) -> int:
-        return step % self.steps_per_epoch * self.batch_size
+    def labels(self, step: int, part: slice = slice(None)) -> Tensor:
+        """The classes of the images of a step, or of one process's part of it: (b,) integers.
+
+        Raises:
+            FlowgenError: if the data set has none.
+        """
+        if self.images.labels is None:
+            raise FlowgenError("This data set has no classes to train on; leave --num-classes out.")
+        return self.images.labels[self._chosen(step, range(self.batch_size)[part])]
+
+    def _chosen(self, step: int, places: range) -> Tensor:
+        first = step % self.steps_per_epoch * self.batch_size
+        return self._order(step // self.steps_per_epoch)[first + places.start :][: len(places)]
 
     def _order(self, epoch: int) -> Tensor:
         if self._epoch[0] != epoch:

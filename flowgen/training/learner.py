@@ -43,6 +43,7 @@ class Learner:
         self.accelerator = Accelerator(mixed_precision=settings.mixed_precision, cpu=cpu)
         self._part = self._share()
         self.model = self._build(meta)
+        self._check_classes()
         self.average = AveragedModel(self.model, multi_avg_fn=self._average)
         loss = NegativeLogLikelihood(self.model)
         if compile:
@@ -62,7 +63,7 @@ class Learner:
         Returns:
             The loss in bits/dim and the gradient's norm before clipping, over all processes, and whether it moved.
         """
-        loss = self._loss(*(tensor.to(self.accelerator.device) for tensor in self.batches(number, self._part)))
+        loss = self._loss(*(tensor.to(self.accelerator.device) for tensor in self._batch(number)))
         self.accelerator.backward(loss)
         norm = torch.as_tensor(self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip))
         loss = self.accelerator.reduce(loss.detach(), reduction="mean")
@@ -72,6 +73,11 @@ class Learner:
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         return float(loss), float(norm), finite
+
+    def _batch(self, number: int) -> tuple[Tensor, ...]:
+        """Levels and noise, and for a model of classes the labels."""
+        batch = self.batches(number, self._part)
+        return (*batch, self.batches.labels(number, self._part)) if self.model.num_classes else batch
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on, but its number."""
@@ -100,6 +106,16 @@ class Learner:
         model.initialize(dequantize(levels[chosen], noise, meta.levels))
         model = model.to(self.accelerator.device)
         return model.to(memory_format=torch.channels_last) if len(meta.event_shape) == 3 else model
+
+    def _check_classes(self) -> None:
+        """Make sure that a model of classes is trained on as many."""
+        labels, classes = self.batches.images.labels, self.model.num_classes
+        if classes and (labels is None or int(labels.max()) >= classes):
+            there = 0 if labels is None else int(labels.max()) + 1
+            raise FlowgenError(
+                f"The model is to know {classes} classes and the data set has {there}; "
+                f"use --num-classes {there}{'' if there else ', for none'}."
+            )
 
     def _share(self) -> slice:
         """This process's part of every batch."""

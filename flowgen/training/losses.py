@@ -15,7 +15,8 @@ class NegativeLogLikelihood(nn.Module):
     Args:
         model: what is trained.
     Shape:
-        levels: (b, *event_shape) integers; noise: the same shape, uniform in (0, 1); the loss is a scalar.
+        levels: (b, *event_shape) integers; noise: the same shape, uniform in (0, 1); labels, for a model of classes:
+        (b,) integers; the loss is a scalar.
     """
 
     def __init__(self, model: ImageModel) -> None:
@@ -23,5 +24,5 @@ class NegativeLogLikelihood(nn.Module):
         self.model = model
         self.bits = 1 / (math.prod(model.event_shape) * math.log(2))
 
-    def forward(self, levels: Tensor, noise: Tensor) -> Tensor:
-        return -self.bits * self.model.bound(levels, noise).mean()
+    def forward(self, levels: Tensor, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        return -self.bits * self.model.bound(levels, noise, labels).mean()

@@ -6,16 +6,16 @@ import torch
 from flowgen.errors import FlowgenError
 from flowgen.inference import KERNELS, Levels, Target, complete, inpaint, methods_for, pixel_target
 from flowgen.inference.kernels import Langevin
-from flowgen.models import MODELS
+from flowgen.models import FLOWS
 
 SHAPE = (1, 4, 4)
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=FLOWS)
 def model(request):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = MODELS[request.param](hidden=8).build(SHAPE)
+        model = FLOWS[request.param](hidden=8).build(SHAPE)
         model.initialize(torch.rand(64, *SHAPE))
     return model
 
@@ -98,7 +98,7 @@ def test_ascent_climbs_and_langevin_does_not_settle(model, image, known):
 def test_colour_images_share_one_mask():
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = MODELS["glow"](hidden=8).build((3, 4, 4))
+        model = FLOWS["glow"](hidden=8).build((3, 4, 4))
     image = torch.randint(0, 256, (3, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
     known = torch.ones(1, 4, 4, dtype=torch.bool)
     known[:, :2] = False
@@ -110,7 +110,7 @@ def test_colour_images_share_one_mask():
 def test_fewer_levels_are_filled_within_them():
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = MODELS["glow"](hidden=8).build(SHAPE, levels=3)
+        model = FLOWS["glow"](hidden=8).build(SHAPE, levels=3)
     image = torch.randint(0, 3, SHAPE, dtype=torch.uint8, generator=torch.Generator().manual_seed(3))
     known = torch.zeros(4, 4, dtype=torch.bool)
     known[0] = True

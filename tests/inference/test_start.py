@@ -6,16 +6,16 @@ from flowgen.inference.chains import ChainGenerators
 from flowgen.inference.inpaint import complete
 from flowgen.inference.start import Search
 from flowgen.inference.target import latent_target
-from flowgen.models import MODELS
+from flowgen.models import FLOWS
 
 SHAPE = (2, 4, 4)
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=FLOWS)
 def model(request):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = MODELS[request.param](hidden=8).build(SHAPE)
+        model = FLOWS[request.param](hidden=8).build(SHAPE)
         model.initialize(torch.rand(64, *SHAPE))
     return model.double().frozen()
 

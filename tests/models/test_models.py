@@ -1,4 +1,4 @@
-"""Every recipe in the registry: the inverse, the likelihood, the latent, the mass, the gradients, the checkpoint."""
+"""Every flow in the registry: the inverse, the likelihood, the latent, the mass, the gradients, the checkpoint."""
 
 import itertools
 import math
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from flowgen.checkpoint import Meta, build, load, save_checkpoint
 from flowgen.errors import FlowgenError
-from flowgen.models import MODELS, ImageModel
+from flowgen.models import FLOWS, ImageModel
 
 SMALL: dict[str, dict[str, Any]] = {
     "nice": {"couplings": 3, "hidden": 8, "blocks": 1},
@@ -31,7 +31,7 @@ def make(recipe: str, shape: tuple[int, ...], levels: int = 256, **hyperparamete
     return model
 
 
-@pytest.fixture(params=[*itertools.product(MODELS, SHAPES)], ids=lambda case: f"{case[0]}-{case[1]}")
+@pytest.fixture(params=[*itertools.product(FLOWS, SHAPES)], ids=lambda case: f"{case[0]}-{case[1]}")
 def model(request: pytest.FixtureRequest) -> Any:
     return make(*request.param)
 
@@ -41,7 +41,7 @@ def pixels(model: ImageModel, n: int = 3) -> Tensor:
 
 
 def test_every_recipe_is_tested_here() -> None:
-    assert SMALL.keys() == MODELS.keys()
+    assert SMALL.keys() == FLOWS.keys()
 
 
 def test_offers_the_interface(model: Any) -> None:
@@ -82,7 +82,7 @@ def test_a_gradient_reaches_every_parameter(model: Any) -> None:
         assert parameter.grad.abs().sum() > 0, name
 
 
-@pytest.mark.parametrize(("recipe", "shape"), [*itertools.product(MODELS, SHAPES)])
+@pytest.mark.parametrize(("recipe", "shape"), [*itertools.product(FLOWS, SHAPES)])
 def test_a_checkpoint_keeps_every_bit(recipe: str, shape: tuple[int, ...], tmp_path: Path) -> None:
     model = make(recipe, shape).float()
     path = tmp_path / "model.safetensors"
@@ -107,7 +107,7 @@ def test_sample_i_depends_on_the_seed_and_i_alone(model: Any) -> None:
     assert torch.allclose(model.sample(4, seed=9)[:2], model.sample(2, seed=9), atol=1e-9)
 
 
-@pytest.mark.parametrize("recipe", MODELS)
+@pytest.mark.parametrize("recipe", FLOWS)
 def test_more_importance_samples_tighten_the_bound(recipe: str) -> None:
     model = make(recipe, (1, 8, 8), levels=2, logit=True)
     levels = torch.randint(0, 2, (64, 1, 8, 8))
@@ -121,7 +121,7 @@ def test_given_is_refused_with_a_sentence(model: Any) -> None:
         model.given(3)
 
 
-@pytest.mark.parametrize("recipe", MODELS)
+@pytest.mark.parametrize("recipe", FLOWS)
 def test_the_masses_of_all_images_sum_to_one(recipe: str) -> None:
     """With uniform noise log_mass is an unbiased estimate of mass: over all 9 images of 2 pixels it sums to 1."""
     model = make(recipe, (2,), levels=3, logit=True)

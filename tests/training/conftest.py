@@ -13,10 +13,12 @@ from flowgen.checkpoint import Meta
 from flowgen.data import Images
 from flowgen.training import Batches, Run, Settings, Trainer
 
-TINY: dict[str, dict[str, int]] = {
+TINY: dict[str, dict[str, Any]] = {
     "nice": {"hidden": 8, "couplings": 3},
     "realnvp": {"hidden": 8, "couplings": 2},
     "glow": {"hidden": 8, "depth": 2},
+    "pixelcnn": {"hidden": 8, "dilations": "1 2", "embedding": 4},
+    "gated_pixelcnn": {"hidden": 8, "dilations": "1 2", "embedding": 4},
 }  # a recipe that is not named here is trained as it comes
 
 
