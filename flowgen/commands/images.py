@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import torch
 import typer
 from PIL import Image
 from tqdm import tqdm
@@ -36,14 +35,16 @@ def sample(
 ) -> None:
     """Draw images into one grid."""
     from flowgen import library
+    from flowgen.inference import draw
 
     model = library.load(name, device)
     started = time.perf_counter()
-    with torch.no_grad():
-        density = model if label is None else model.given(label)
-        x = density.sample(num, temperature=temperature, seed=seed)
+    with tqdm(total=100, unit="%", disable=as_json) as bar:
+        for done, levels in draw(model, num, temperature=temperature, seed=seed, label=label):
+            bar.update(round(100 * done) - bar.n)
+            drawn = levels
     seconds = time.perf_counter() - started
-    write(output, pictures.grid(to_bytes(x, model.levels), levels=model.levels))
+    write(output, pictures.grid(drawn.cpu(), levels=model.levels))
     report(as_json, model=name, num=num, temperature=temperature, seed=seed, seconds=seconds, output=str(output))
 
 
@@ -76,7 +77,10 @@ def inpaint(
     image: Annotated[Path, typer.Option(help="picture to fill in")],
     mask: Annotated[Path, typer.Option(help="picture of the same size; white is what to fill in")],
     output: Output,
-    method: Annotated[str, typer.Option(help="gradient_ascent, annealed_ascent or langevin")] = "gradient_ascent",
+    method: Annotated[
+        str,
+        typer.Option(help="how to fill it in; by default the first that fits the model, and a wrong one lists them"),
+    ] = "",
     num: Annotated[int, typer.Option(help="how many variants", min=1)] = 1,
     steps: Annotated[int, typer.Option(help="how many steps", min=1)] = 100,
     seed: Seed = 0,
@@ -88,9 +92,10 @@ def inpaint(
 ) -> None:
     """Fill in what a mask hides; the pixels outside it come back byte for byte."""
     from flowgen import library
-    from flowgen.inference import complete
+    from flowgen.inference import complete, methods_of
 
     model = library.load(name, device)
+    method = method or methods_of(model)[0]
     picture, hole = pictures.open_picture(image), pictures.open_picture(mask)
     levels = pictures.to_levels(picture, model.event_shape, levels=model.levels)
     known = pictures.mask_to_known(hole, picture.size, model.event_shape)
@@ -98,8 +103,10 @@ def inpaint(
     stream = complete(
         model, levels, known, method=method, num=num, steps=steps, seed=seed, options=dict(map(_option, option or []))
     )
-    for frame in tqdm(stream, total=steps, unit="step", disable=as_json):
-        last = frame
+    with tqdm(unit="step", disable=as_json) as bar:
+        for last in stream:
+            bar.total = last.num_steps
+            bar.update()
     write(output, pictures.grid(last.levels.cpu(), levels=model.levels))
     report(
         as_json,

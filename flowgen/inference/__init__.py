@@ -1,21 +1,28 @@
 """Inference: targets, kernels that explore them, inpainting and interpolation. It never names a concrete model."""
 
 from flowgen.inference.chains import ChainGenerators
-from flowgen.inference.inpaint import Frame, complete, inpaint, methods_for
+from flowgen.inference.frame import Frame
+from flowgen.inference.in_order import InOrder
+from flowgen.inference.inpaint import METHODS, complete, inpaint, methods_for, methods_of
 from flowgen.inference.interpolate import interpolate
 from flowgen.inference.kernels import KERNELS
+from flowgen.inference.sample import draw
 from flowgen.inference.target import Levels, Reals, Target, pixel_target
 
 __all__ = [
     "KERNELS",
+    "METHODS",
     "ChainGenerators",
     "Frame",
+    "InOrder",
     "Levels",
     "Reals",
     "Target",
     "complete",
+    "draw",
     "inpaint",
     "interpolate",
     "methods_for",
+    "methods_of",
     "pixel_target",
 ]

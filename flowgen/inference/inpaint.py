@@ -1,67 +1,33 @@
 """Inpainting: a kernel moves chains over a target, and every step is a frame."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
 
 from flowgen.errors import FlowgenError
 from flowgen.inference.chains import ChainGenerators, Randomness
+from flowgen.inference.frame import Frame
+from flowgen.inference.in_order import InOrder
 from flowgen.inference.kernels import KERNELS, Kernel, State, configure
 from flowgen.inference.start import Search
-from flowgen.inference.target import Space, Target, pixel_target
+from flowgen.inference.target import Reals, Space, Target, pixel_target
+from flowgen.models.image_model import Sequential
 
 if TYPE_CHECKING:
     from flowgen.models.image_model import ImageModel
 
-__all__ = ["Frame", "check_image", "check_known", "complete", "inpaint", "methods_for"]
+__all__ = ["METHODS", "check_image", "check_known", "complete", "inpaint", "methods_for", "methods_of"]
 
 MAX_CHAINS = 256
 MAX_STEPS = 100_000
 SEARCH_STEPS = 50  # at most; a short run spends half of its steps on it
+METHODS: dict[str, type[Any]] = {**KERNELS, "in_order": InOrder}
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class Frame:
-    """The chains after a step; what costs something is worked out when it is asked for, so skipping frames is free.
-
-    Args:
-        step: 1 to num_steps.
-        num_steps: how many there will be.
-        position: the unknowns, (chains, dim).
-        log_density: of the target, (chains,), in nats up to a constant.
-        rejections: (chains,) how many proposals so far were not finite and refused.
-        acceptance: (chains,) mean probability of acceptance so far, None for kernels that accept all.
-        warming_up: True while the kernel still adapts; such frames are no draws.
-    """
-
-    step: int
-    num_steps: int
-    position: Tensor
-    log_density: Tensor
-    rejections: Tensor
-    acceptance: Tensor | None
-    warming_up: bool
-    to_image: Callable[[Tensor], Tensor] = field(repr=False)
-
-    @property
-    def levels(self) -> Tensor:
-        """The completed images, (chains, c, h, w) uint8; known pixels are the input's, byte for byte."""
-        return self.to_image(self.position)
-
-    @property
-    def acceptance_rate(self) -> float | None:
-        """Mean over the chains, in [0, 1]; None for kernels that accept all."""
-        return None if self.acceptance is None else float(self.acceptance.mean())
-
-    @property
-    def rejected(self) -> int:
-        """How many proposals, of all chains together, were not finite and refused."""
-        return int(self.rejections.sum())
 
 
 def inpaint(
@@ -120,7 +86,7 @@ def complete(
     image: Tensor,
     known: Tensor,
     *,
-    method: str = "gradient_ascent",
+    method: str | None = None,
     num: int = 1,
     steps: int = 100,
     seed: int = 0,
@@ -135,28 +101,35 @@ def complete(
         model: any image model; it is frozen once, here.
         image: (c, h, w) bytes below `model.levels`.
         known: (h, w) or (1, h, w) bool, True where the image is to be kept.
-        method: a name in KERNELS; see `methods_for`.
+        method: a name in METHODS that fits the model, by default the first of `methods_of(model)`.
         num: how many variants.
-        steps: how many steps.
+        steps: how many steps; completion in order takes a step a row, whatever is said here.
         seed: any integer.
-        options: hyperparameters of the method, the fields of its kernel.
+        options: hyperparameters of the method, the fields of its dataclass.
         first: the number of the first variant: `num=1, first=3` draws variant 3 again by itself.
 
     Raises:
         FlowgenError: before the first frame, for anything out of order: a sentence each.
     """
-    kernel = _kernel(method, options)
+    chosen = _method(model, method, options)
     if not 1 <= num <= MAX_CHAINS:
         raise FlowgenError(f"{num} variants were asked for; ask for 1 to {MAX_CHAINS} at a time.")
     if first < 0:
         raise FlowgenError(f"Variants are counted from 0, so the first cannot be {first}.")
     image, known = check_image(model, image), check_known(model, known)
-    model = model.frozen()
-    target = pixel_target(model, image, known, jacobian=kernel.jacobian)
     _check_steps(steps)
-    randomness = ChainGenerators(seed, range(first, first + num))
+    model, variants = model.frozen(), range(first, first + num)
+    if isinstance(model, Sequential):
+        return cast(InOrder, chosen).complete(model, image, known, seed=seed, variants=variants)
+    return _by_kernel(model, image, known, chosen, steps, ChainGenerators(seed, variants))
+
+
+def _by_kernel(
+    model: "ImageModel", image: Tensor, known: Tensor, kernel: Kernel, steps: int, randomness: ChainGenerators
+) -> Iterator[Frame]:
+    target = pixel_target(model, image, known, jacobian=kernel.jacobian)
     search = Search(model, image, known)
-    w = search.first(num, randomness)
+    w = search.first(len(randomness.generators), randomness)
     kernel.init(target, search.pixels(w))  # an impossible picture is refused here, before any frame
     return _search_and_run(search, w, target, kernel, steps, randomness)
 
@@ -185,6 +158,13 @@ def _where_finite(target: Target, position: Tensor, fallback: Tensor) -> Tensor:
 def methods_for(space: Space) -> list[str]:
     """The names of the kernels that serve a space."""
     return [name for name, kernel in KERNELS.items() if isinstance(space, kernel.serves)]
+
+
+def methods_of(model: "ImageModel") -> list[str]:
+    """The names of the methods that fill in a hole by this model, the usual one first."""
+    if isinstance(model, Sequential):
+        return ["in_order"]
+    return methods_for(Reals(math.prod(model.event_shape)))
 
 
 def check_image(model: "ImageModel", image: Tensor, name: str = "image") -> Tensor:
@@ -220,16 +200,29 @@ def check_known(model: "ImageModel", known: Tensor) -> Tensor:
     return known.expand(shape).to(model.prior.anchor.device)
 
 
-def _kernel(method: str, options: Mapping[str, Any]) -> Kernel:
-    if method not in KERNELS:
-        raise FlowgenError(f"There is no method {method!r}; choose one of: {', '.join(KERNELS)}.")
-    kernel: Kernel = configure(KERNELS[method], options)
-    return kernel
+def _method(model: "ImageModel", method: str | None, options: Mapping[str, Any]) -> Any:
+    fitting = methods_of(model)
+    method = method or fitting[0]
+    if method not in METHODS:
+        raise FlowgenError(f"There is no method {method!r}; choose one of: {', '.join(METHODS)}.")
+    if method not in fitting:
+        raise FlowgenError(f"{method} does not fit this model: {_why_not(model)}; these methods fit: {_list(fitting)}.")
+    return configure(METHODS[method], options)
+
+
+def _why_not(model: "ImageModel") -> str:
+    if isinstance(model, Sequential):
+        return "its log-probability is constant within each level, so there is no gradient to follow"
+    return "it does not draw pixel after pixel"
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(names)
 
 
 def _check_space(kernel: Kernel, space: Space) -> None:
     if not isinstance(space, kernel.serves):
-        fitting = ", ".join(methods_for(space)) or "none yet"
+        fitting = _list(methods_for(space)) or "none yet"
         raise FlowgenError(
             f"{type(kernel).__name__} cannot move in {type(space).__name__.lower()}; these methods can: {fitting}."
         )

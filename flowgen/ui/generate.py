@@ -1,13 +1,13 @@
 """The tab that draws new images, and the endpoint /sample."""
 
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
-import torch
 from torch import Tensor
 
-from flowgen.data import to_bytes
-from flowgen.errors import FlowgenError
+from flowgen import inference
 from flowgen.library import Library
 from flowgen.ui import arguments, controls, files, view
 from flowgen.ui.events import endpoint, on_page
@@ -17,13 +17,15 @@ from flowgen.ui.refusals import BadArgument
 __all__ = ["build"]
 
 ANY_CLASS = "any"
+SECONDS_BETWEEN_VIEWS = 0.3
 
 
 def build(library: Library) -> None:
     """Lay out the tab and offer its endpoint."""
     controls.lead(
-        "Every image starts as plain noise, one number a pixel, and the model bends it into an image without losing a "
-        "thing. <b>Temperature</b> shrinks the noise: below 1, images grow cleaner and more alike."
+        "Every image starts as plain noise, one number a pixel. A flow bends all of it into an image at once, an "
+        "autoregressive model draws pixel after pixel. <b>Temperature</b> tames the noise: below 1, images grow "
+        "cleaner and more alike."
     )
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=280, elem_classes="fg-panel"):
@@ -33,48 +35,59 @@ def build(library: Library) -> None:
             num = gr.Slider(1, LIMITS.images, 24, step=1, label="Number of images", elem_id="generate-num")
             temperature = gr.Slider(0, 1.5, 0.8, step=0.05, label="Temperature", elem_id="generate-temperature")
             seed = controls.seed_box("generate-seed")
-            run = gr.Button("Generate", variant="primary", elem_id="generate-run", elem_classes="fg-run")
+            with gr.Row():
+                run = gr.Button("Generate", variant="primary", elem_id="generate-run", elem_classes="fg-run")
+                stop = gr.Button("Stop", variant="stop", elem_id="generate-stop", elem_classes="fg-run")
         with gr.Column(scale=8, min_width=320):
             shown = gr.HTML(view.blank("Press Generate."), elem_id="generate-result", apply_default_css=False)
 
-    def generate(name: str, label: str, num: Any, temperature: Any, seed: Any) -> str:
-        return show(library, name, label, num, temperature, seed)
+    def generate(name: str, label: str, num: Any, temperature: Any, seed: Any) -> Iterator[str]:
+        yield from show(library, name, label, num, temperature, seed)
 
     def chosen(name: str) -> tuple[str, Any]:
         return controls.describe(arguments.model(library, name)), class_menu(library, name)
 
-    on_page(run.click, generate, [model, label, num, temperature, seed], shown, works=True)
+    running = on_page(run.click, generate, [model, label, num, temperature, seed], shown, works=True)
+    stop.click(None, cancels=[running], api_visibility="private")
     on_page(model.change, chosen, model, [about, label], works=True)
     offer_sample(library)
 
 
-def show(library: Library, name: str, label: str, num: Any, temperature: Any, seed: Any) -> str:
-    """Samples as the page shows them."""
-    levels, num_levels = draw(library, name, num, temperature, seed, None if label == ANY_CLASS else label)
-    stem = f"{name}-seed{int(seed)}"
+def show(library: Library, name: str, label: str, num: Any, temperature: Any, seed: Any) -> Iterator[str]:
+    """Samples as the page shows them, those of a model that draws row by row as they come."""
+    started = shown_at = time.monotonic()
+    chosen = None if label == ANY_CLASS else label
+    for done, levels in draw(library, name, num, temperature, seed, chosen):
+        now = time.monotonic()
+        if done == 1 or now - shown_at > SECONDS_BETWEEN_VIEWS:
+            shown_at = now
+            yield _sheet(library, name, levels, int(seed), done, now - started)
+
+
+def _sheet(library: Library, name: str, levels: Tensor, seed: int, done: float, seconds: float) -> str:
+    num_levels, stem = library.describe(name).levels, f"{name}-seed{seed}"
     images = [view.png(one, num_levels) for one in levels]
     captions = [f"#{i}" for i in range(len(images))]
+    tiles = view.tiles(images, captions, [f"{stem}-{i}.png" for i in range(len(images))])
+    if done < 1:
+        to_go = f"drawing row by row, {seconds / done * (1 - done):.1f} s to go"
+        return view.results(view.status(to_go, done), tiles)
     whole_sheet = view.link(view.sheet(levels, num_levels), f"{stem}.png", "Download the sheet")
-    return view.results(
-        view.tiles(images, captions, [f"{stem}-{i}.png" for i in range(len(images))]),
-        f'<div class="fg-links">{whole_sheet}</div>',
-    )
+    return view.results(tiles, f'<div class="fg-links">{whole_sheet}</div>')
 
 
-def draw(library: Library, name: Any, num: Any, temperature: Any, seed: Any, label: Any = None) -> tuple[Tensor, int]:
-    """Samples (num, c, h, w) uint8 and how many levels they have.
+def draw(
+    library: Library, name: Any, num: Any, temperature: Any, seed: Any, label: Any = None
+) -> Iterator[tuple[float, Tensor]]:
+    """The share that is done, and what there is of the samples, (num, c, h, w) uint8.
 
     Raises:
         FlowgenError: for anything out of order.
     """
     check_sample(library, name, num, temperature, seed, label)
+    number = None if label is None else _class_of(library, name, label)
     model = library.load(name).frozen()
-    density = model if label is None else model.given(_class_of(library, name, label))
-    with torch.no_grad():
-        x = density.sample(int(num), temperature=float(temperature), seed=int(seed))
-    if not bool(x.isfinite().all()):
-        raise FlowgenError("Some of these samples are not finite numbers: choose a lower temperature, or another seed.")
-    return to_bytes(x, model.levels), model.levels
+    return inference.draw(model, int(num), temperature=float(temperature), seed=int(seed), label=number)
 
 
 def check_sample(library: Library, name: Any, num: Any, temperature: Any, seed: Any, label: Any = None) -> None:
@@ -116,8 +129,8 @@ def offer_sample(library: Library) -> None:
 
     def sample(model: str, num: int, temperature: float, seed: int, label: str | None = None) -> tuple[list[str], Any]:
         """Draw new images: PNG files at the model's own size, and the settings. Image i depends on seed and i alone."""
-        levels, num_levels = draw(library, model, num, temperature, seed, label)
-        stem = f"{model}-seed{int(seed)}"
+        *_, (_, levels) = draw(library, model, num, temperature, seed, label)
+        num_levels, stem = library.describe(model).levels, f"{model}-seed{int(seed)}"
         paths = [files.save(view.png(one, num_levels), f"{stem}-{i}.png") for i, one in enumerate(levels)]
         return paths, {"model": model, "num": int(num), "temperature": temperature, "seed": int(seed), "label": label}
 

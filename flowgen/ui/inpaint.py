@@ -9,8 +9,8 @@ from torch import Tensor
 
 from flowgen.data.pictures import mask_to_known, to_levels
 from flowgen.errors import FlowgenError
-from flowgen.inference.inpaint import Frame, complete
-from flowgen.inference.kernels import KERNELS, configure
+from flowgen.hyperparameters import configure
+from flowgen.inference import METHODS, Frame, complete, methods_of
 from flowgen.library import Library
 from flowgen.ui import arguments, controls, files, view
 from flowgen.ui.events import endpoint, on_page
@@ -29,7 +29,8 @@ def build(library: Library) -> None:
     controls.lead(
         "Paint over a part of an image, and the model fills it in. <b>Gradient ascent</b> climbs to the most probable "
         "completion; <b>Langevin</b> wanders among the plausible ones, with noise that makes each about as "
-        "likely as the model says. What you did not paint over comes back byte for byte."
+        "likely as the model says. A model that draws row by row completes <b>in order</b> what comes after all that "
+        "is known, such as a lower half. What you did not paint over comes back byte for byte."
     )
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=300, elem_classes="fg-panel"):
@@ -38,18 +39,13 @@ def build(library: Library) -> None:
         with gr.Column(scale=7, min_width=320):
             with gr.Column(elem_classes="fg-panel"):
                 with gr.Row():
-                    method = gr.Dropdown(
-                        [(controls.title(name), name) for name in KERNELS],
-                        value=next(iter(KERNELS)),
-                        label="Method",
-                        elem_id="inpaint-method",
-                    )
+                    method = _method_menu(library, model.value)
                     steps = gr.Slider(10, LIMITS.steps, 200, step=10, label="Steps", elem_id="inpaint-steps")
                 with gr.Row():
                     num = gr.Slider(1, LIMITS.variants, 4, step=1, label="Variants", elem_id="inpaint-num")
                     seed = controls.seed_box("inpaint-seed")
                 with gr.Accordion("The method's own settings", open=False):
-                    groups, knobs = _knobs()
+                    groups, knobs = _knobs(method.value)
                 with gr.Row():
                     run = gr.Button("Fill in", variant="primary", elem_id="inpaint-run", elem_classes="fg-run")
                     stop = gr.Button("Stop", variant="stop", elem_id="inpaint-stop", elem_classes="fg-run")
@@ -65,9 +61,14 @@ def build(library: Library) -> None:
         yield from show(library, name, value, method, num, steps, seed, chosen)
 
     def choose(method: str) -> list[Any]:
-        return [gr.update(visible=name == method) for name in KERNELS]
+        return [gr.update(visible=name == method) for name in METHODS]
+
+    def offer(name: str) -> list[Any]:
+        fitting = methods_of(library.load(arguments.model(library, name).name))
+        return [gr.update(choices=_titled(fitting), value=fitting[0]), *choose(fitting[0])]
 
     connect(box, library, model)
+    on_page(model.change, offer, model, [method, *groups], works=True)
     on_page(method.change, choose, method, groups)
     inputs = [model, box, method, num, steps, seed, *knobs.values()]
     running = on_page(run.click, inpaint, inputs, shown, works=True)
@@ -75,12 +76,21 @@ def build(library: Library) -> None:
     offer_inpaint(library)
 
 
-def _knobs() -> tuple[list[gr.Group], dict[tuple[str, str], Any]]:
+def _method_menu(library: Library, name: str | None) -> gr.Dropdown:
+    fitting = methods_of(library.load(name)) if name else list(METHODS)
+    return gr.Dropdown(_titled(fitting), value=fitting[0], label="Method", elem_id="inpaint-method")
+
+
+def _titled(methods: list[str]) -> list[tuple[str, str]]:
+    return [(controls.title(name), name) for name in methods]
+
+
+def _knobs(shown: str | None) -> tuple[list[gr.Group], dict[tuple[str, str], Any]]:
     """The settings of every method, those of one at a time to be seen."""
     groups: list[gr.Group] = []
     knobs: dict[tuple[str, str], Any] = {}
-    for i, (name, kernel) in enumerate(KERNELS.items()):
-        with gr.Group(visible=i == 0) as group:
+    for name, kernel in METHODS.items():
+        with gr.Group(visible=name == shown) as group:
             for field, control in controls.hyperparameters(kernel, f"inpaint-{name}").items():
                 knobs[name, field] = control
         groups.append(group)
@@ -93,8 +103,8 @@ def show(
     """The page's result as it comes, a few times a second; leaving this iterator ends the computation."""
     meta = arguments.model(library, name)
     seen = read_box(value, meta.event_shape, meta.levels)
-    check_settings(method, num, steps, seed)
-    options = controls.options(KERNELS[method], chosen)
+    check_settings(library, name, method, num, steps, seed)
+    options = controls.options(METHODS[method], chosen)
     before = view.with_hole(seen.levels, seen.known, meta.levels)
     started = shown_at = time.monotonic()
     yield view.results(view.status("Starting …", 0.0), _pair(before, before, "after"))
@@ -137,13 +147,17 @@ def _progress(frame: Frame, seconds: float) -> str:
     return " · ".join(parts)
 
 
-def check_settings(method: Any, num: Any, steps: Any, seed: Any) -> None:
+def check_settings(library: Library, model: str, method: Any, num: Any, steps: Any, seed: Any) -> None:
     """Refuse settings out of range.
 
     Raises:
         BadArgument: naming the setting.
     """
-    arguments.choice("method", method, KERNELS)
+    arguments.choice("method", method, METHODS)
+    fitting = methods_of(library.load(model))
+    if method not in fitting:
+        offer = ", ".join(fitting)
+        raise BadArgument("method", f"method {method} does not fit the model {model}; these do: {offer}.")
     arguments.whole("num", num, 1, LIMITS.variants)
     arguments.whole("steps", steps, 1, LIMITS.steps)
     arguments.whole("seed", seed, 0, LIMITS.seed)
@@ -158,12 +172,12 @@ def read_request(
         FlowgenError: for anything out of order.
     """
     meta = arguments.model(library, model)
-    check_settings(method, num, steps, seed)
+    check_settings(library, model, method, num, steps, seed)
     if options is not None and not isinstance(options, dict):
         raise BadArgument("options", 'The options must be a JSON object, such as {"step_size": 0.01}, or null.')
     try:
-        chosen = controls.options(KERNELS[method], options or {})
-        configure(KERNELS[method], chosen)
+        chosen = controls.options(METHODS[method], options or {})
+        configure(METHODS[method], chosen)
     except FlowgenError as error:
         raise BadArgument("options", str(error)) from None
     picture = arguments.open_upload("image", image)
@@ -222,7 +236,7 @@ def offer_inpaint(library: Library) -> None:
             controls.model_argument(library),
             gr.File(label="Image, of any size and format"),
             gr.File(label="Mask of the image's size; white is what to fill in"),
-            gr.Dropdown(list(KERNELS), value=next(iter(KERNELS)), label="Method"),
+            gr.Dropdown(list(METHODS), value=next(iter(METHODS)), label="Method; which fit depends on the model"),
             controls.whole_argument("How many variants", 1, 1, LIMITS.variants),
             controls.whole_argument("How many steps", 300, 1, LIMITS.steps),
             controls.whole_argument("Seed", 0, 0, LIMITS.seed),

@@ -79,17 +79,20 @@ def _save_small_model(path: Path, recipe: str, images: Images, **hyperparameters
     scores = evaluate(model.frozen(), images.levels[:32])
     meta = Meta(
         recipe, asdict(small), images.event_shape, dataset="mnist", bits_per_dim=scores.bits_per_dim,
-        protocol="32 images", quantiles=scores.quantiles,
+        protocol="32 images", quantiles=scores.quantiles, class_names=images.class_names,
     )  # fmt: skip
     save_checkpoint(path, model, meta)
 
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory, mnist: Images, cifar10: Images) -> Path:
-    """Two models of different shapes, untrained and quick, and a file that is no model."""
+    """Three models, untrained and quick: gray, colour, and one that draws in order; and a file that is no model."""
     folder = tmp_path_factory.mktemp("checkpoints")
     _save_small_model(folder / "gray.safetensors", "realnvp", mnist, hidden=8, blocks=1)
     _save_small_model(folder / "colour.safetensors", "nice", cifar10, hidden=8, blocks=1, couplings=2)
+    _save_small_model(
+        folder / "ordered.safetensors", "gated_pixelcnn", mnist, hidden=8, dilations="1 2", embedding=4, num_classes=10
+    )
     (folder / "damaged.safetensors").write_bytes(b"\x80\x04this was a pickle")
     return folder
 

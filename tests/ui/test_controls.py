@@ -11,7 +11,7 @@ import torch
 
 from flowgen.data import Images
 from flowgen.errors import FlowgenError
-from flowgen.inference.kernels import KERNELS
+from flowgen.inference import METHODS
 from flowgen.ui import TABS, controls
 from flowgen.ui.picture import empty, filled, read_box
 from flowgen.ui.score import costlier
@@ -19,11 +19,11 @@ from flowgen.ui.score import costlier
 from .conftest import serve
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", METHODS)
 def test_a_kernels_controls_are_its_fields(name: str) -> None:
-    made = controls.hyperparameters(KERNELS[name], "x")
-    assert list(made) == [spec.name for spec in fields(KERNELS[name])]
-    for spec in fields(KERNELS[name]):
+    made = controls.hyperparameters(METHODS[name], "x")
+    assert list(made) == [spec.name for spec in fields(METHODS[name])]
+    for spec in fields(METHODS[name]):
         assert made[spec.name].value == spec.default
         assert made[spec.name].info == spec.metadata["help"]
 

@@ -47,7 +47,7 @@ def test_the_page_of_the_api_shows_five_endpoints_with_types(studio: str) -> Non
 
 def test_models_describes_what_can_be_read_and_leaves_out_the_damaged(client: Client) -> None:
     models = client.predict(api_name="/models")
-    assert [model["name"] for model in models] == ["colour", "gray"]
+    assert [model["name"] for model in models] == ["colour", "gray", "ordered"]
     assert models[1]["event_shape"] == [1, 28, 28]
     assert models[1]["bits_per_dim"] > 0
 
@@ -90,9 +90,34 @@ def test_inpaint_fills_the_hole_and_nothing_else(client: Client, tmp_path: Path,
     assert len(report["log_density"]) == 2
 
 
+def test_a_model_of_classes_draws_the_one_it_is_asked_for(client: Client) -> None:
+    three, settings = client.predict("ordered", 2, 1.0, 5, "3", api_name="/sample")
+    four, _ = client.predict("ordered", 2, 1.0, 5, "4", api_name="/sample")
+    assert settings["label"] == "3"
+    assert not np.array_equal(pixels(three[0]), pixels(four[0]))
+
+
+def test_a_model_that_draws_in_order_completes_what_comes_last(client: Client, tmp_path: Path, mnist: Images) -> None:
+    image = mnist.levels[2, 0].numpy()
+    mask = np.zeros_like(image)
+    mask[20:] = 255
+    arguments = saved(tmp_path, "i.png", Image.fromarray(image)), saved(tmp_path, "m.png", Image.fromarray(mask))
+    images, report = client.predict("ordered", *arguments, "in_order", 2, 4, 3, None, api_name="/inpaint")
+    for filled in map(pixels, images):
+        assert np.array_equal(filled[:20], image[:20])
+        assert not np.array_equal(filled[20:], image[20:])
+    assert len(report["log_density"]) == 2
+
+
+@pytest.mark.parametrize(("model", "method"), [("gray", "in_order"), ("ordered", "langevin")])
+def test_a_method_that_does_not_fit_the_model_is_refused(client: Client, digit: Path, model: str, method: str) -> None:
+    with pytest.raises(ValidationError, match=f"method: method {method} does not fit the model {model}; these do"):
+        client.predict(model, handle_file(digit), handle_file(digit), method, 1, 2, 0, None, api_name="/inpaint")
+
+
 def test_score_asks_every_model(client: Client, digit: Path) -> None:
     scores = client.predict(handle_file(digit), api_name="/score")
-    assert {score["model"] for score in scores} == {"gray", "colour"}
+    assert {score["model"] for score in scores} == {"gray", "colour", "ordered"}
     assert [score["bits_per_dim"] for score in scores] == sorted(score["bits_per_dim"] for score in scores)
     assert all(0 <= score["percent_costlier"] <= 100 for score in scores)
 
@@ -115,7 +140,7 @@ def test_score_takes_pictures_of_every_kind(
     picture = Image.linear_gradient("L").resize((90, 60))
     deep = Image.fromarray(np.asarray(picture).astype(np.uint16) * 257)
     file = saved(tmp_path, name, deep if mode == "I;16" else picture.convert(mode), **options)
-    assert len(client.predict(file, api_name="/score")) == 2
+    assert len(client.predict(file, api_name="/score")) == 3
 
 
 def animated() -> bytes:
@@ -158,7 +183,7 @@ def test_what_is_no_picture_is_refused_in_a_sentence(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["nobody", 3, 0.8, 0], "model must be one of colour, gray, not 'nobody'"),
+        (["nobody", 3, 0.8, 0], "model must be one of colour, gray, ordered, not 'nobody'"),
         (["damaged", 3, 0.8, 0], "model must be one of"),
         (["../gray", 3, 0.8, 0], "model must be one of"),
         ([None, 3, 0.8, 0], "model must be one of"),
@@ -175,6 +200,7 @@ def test_what_is_no_picture_is_refused_in_a_sentence(
         (["gray", 3, 0.8, 10**40], "seed must be"),
         (["gray", 3, 0.8, [1]], "seed must be"),
         (["gray", 3, 0.8, 0, "seven"], "knows no classes"),
+        (["ordered", 3, 0.8, 0, "seven"], "label must be one of 0, 1, 2"),
     ],
 )
 def test_arguments_out_of_order_get_422_and_a_sentence(studio: str, arguments: list[Any], sentence: str) -> None:

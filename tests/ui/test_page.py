@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 expect.set_options(timeout=PATIENCE)
 
 SIZES = pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-EVERY_MODEL = 2
+EVERY_MODEL = 3
 
 
 def open_tab(page: Page, name: str) -> None:
@@ -83,6 +83,31 @@ def test_a_visitor_samples(visit: Visit, size: tuple[int, int]) -> None:
     expect(tiles).to_have_count(5)
     assert decoded(tiles.first).shape in [(28, 28), (32, 32, 3)]
     assert fits(page)
+
+
+def test_a_model_with_classes_draws_one_row_by_row(visit: Visit) -> None:
+    page = visit()
+    choose_model(page, "generate", "ordered")
+    page.click("#generate-class input")
+    page.get_by_role("option", name="7", exact=True).click()
+    set_number(page, "generate-num", 64)
+    page.click("#generate-run")
+    expect(page.locator("#generate-result .fg-status")).to_contain_text("row by row")  # seen on the way
+    expect(page.locator("#generate-result").get_by_text("Download the sheet")).to_be_visible()
+    expect(page.locator("#generate-result .fg-tile img")).to_have_count(64)
+
+
+def test_the_methods_are_those_that_fit_the_model(visit: Visit, digit: Path) -> None:
+    page = visit()
+    open_tab(page, "Inpaint")
+    choose_model(page, "inpaint", "gray")
+    expect(page.locator("#inpaint-method input")).to_have_value("Gradient ascent")
+    choose_model(page, "inpaint", "ordered")
+    expect(page.locator("#inpaint-method input")).to_have_value("In order")
+    upload(page, "inpaint-picture", digit)
+    stroke(page, "inpaint-picture", 0.7)
+    page.click("#inpaint-run")
+    expect(page.get_by_text("complete only what comes after everything known")).to_be_visible()
 
 
 @SIZES
