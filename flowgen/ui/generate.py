@@ -31,7 +31,10 @@ def build(library: Library) -> None:
         with gr.Column(scale=4, min_width=280, elem_classes="fg-panel"):
             model = controls.model_menu(library, "generate-model")
             about = controls.model_note(library, model.value, "generate-about")
-            label = gr.Dropdown([ANY_CLASS], value=ANY_CLASS, label="Class", visible=False, elem_id="generate-class")
+            classes = class_names(library, model.value) if model.value else []
+            label = gr.Dropdown(
+                [ANY_CLASS, *classes], value=ANY_CLASS, label="Class", visible=bool(classes), elem_id="generate-class"
+            )
             num = gr.Slider(1, LIMITS.images, 24, step=1, label="Number of images", elem_id="generate-num")
             temperature = gr.Slider(0, 1.5, 0.8, step=0.05, label="Temperature", elem_id="generate-temperature")
             seed = controls.seed_box("generate-seed")
