@@ -58,7 +58,7 @@ def build(library: Library) -> None:
 
 def show(library: Library, name: str, label: str, num: Any, temperature: Any, seed: Any) -> Iterator[str]:
     """Samples as the page shows them, those of a model that draws row by row as they come."""
-    started = shown_at = time.monotonic()
+    started, shown_at = time.monotonic(), 0.0  # the first row is shown at once
     chosen = None if label == ANY_CLASS else label
     for done, levels in draw(library, name, num, temperature, seed, chosen):
         now = time.monotonic()

@@ -91,7 +91,13 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory, mnist: Images, cifar10
     _save_small_model(folder / "gray.safetensors", "realnvp", mnist, hidden=8, blocks=1)
     _save_small_model(folder / "colour.safetensors", "nice", cifar10, hidden=8, blocks=1, couplings=2)
     _save_small_model(
-        folder / "ordered.safetensors", "gated_pixelcnn", mnist, hidden=8, dilations="1 2", embedding=4, num_classes=10
+        folder / "ordered.safetensors",
+        "gated_pixelcnn",
+        mnist,
+        hidden=16,
+        dilations="1 2 1",
+        embedding=4,
+        num_classes=10,
     )
     (folder / "damaged.safetensors").write_bytes(b"\x80\x04this was a pickle")
     return folder
