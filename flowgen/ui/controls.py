@@ -9,6 +9,7 @@ import gradio as gr
 
 from flowgen.checkpoint import Meta
 from flowgen.library import Library
+from flowgen.models import FLOWS
 from flowgen.ui.arguments import models
 from flowgen.ui.limits import LIMITS
 from flowgen.ui.view import note
@@ -33,18 +34,23 @@ def lead(text: str) -> gr.HTML:
     return gr.HTML(f'<p class="fg-lead">{text}</p>', apply_default_css=False)
 
 
-def model_menu(library: Library, elem_id: str) -> gr.Dropdown:
-    """Which model to ask."""
-    names = models(library)
-    return gr.Dropdown(names, value=favourite(library), label="Model", elem_id=elem_id, interactive=bool(names))
+def model_menu(library: Library, elem_id: str, *, any_hole: bool = False) -> gr.Dropdown:
+    """Which model to ask; see `favourite`."""
+    names, first = models(library), favourite(library, any_hole=any_hole)
+    return gr.Dropdown(names, value=first, label="Model", elem_id=elem_id, interactive=bool(names))
 
 
-def favourite(library: Library) -> str | None:
-    """The model a visitor meets first: the one with the fewest bits per dimension, those without a measure last."""
+def favourite(library: Library, *, any_hole: bool = False) -> str | None:
+    """The model a visitor meets first: the one with the fewest bits per dimension, those without a measure last.
 
-    def bits(name: str) -> float:
-        measured = library.describe(name).bits_per_dim
-        return math.inf if measured is None else measured
+    Args:
+        library: the models.
+        any_hole: a flow before all others, since it fills in a hole of any shape.
+    """
+
+    def bits(name: str) -> tuple[bool, float]:
+        meta = library.describe(name)
+        return any_hole and meta.recipe not in FLOWS, math.inf if meta.bits_per_dim is None else meta.bits_per_dim
 
     return min(models(library), key=bits, default=None)
 
@@ -72,9 +78,10 @@ def seed_box(elem_id: str) -> gr.Number:
     return gr.Number(0, label="Seed", info=about, precision=0, minimum=0, maximum=LIMITS.seed, elem_id=elem_id)
 
 
-def model_argument(library: Library) -> gr.Dropdown:
+def model_argument(library: Library, *, any_hole: bool = False) -> gr.Dropdown:
     """An endpoint's argument: which model."""
-    return gr.Dropdown(models(library), value=favourite(library), label="The model's name; see /models")
+    first = favourite(library, any_hole=any_hole)
+    return gr.Dropdown(models(library), value=first, label="The model's name; see /models")
 
 
 def whole_argument(label: str, default: int, low: int, high: int) -> gr.Number:

@@ -34,7 +34,7 @@ def build(library: Library) -> None:
     )
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=300, elem_classes="fg-panel"):
-            model = controls.model_menu(library, "inpaint-model")
+            model = controls.model_menu(library, "inpaint-model", any_hole=True)
             box = picture_box("Picture to fill in", "inpaint-picture", paint=True)
         with gr.Column(scale=7, min_width=320):
             with gr.Column(elem_classes="fg-panel"):
@@ -233,7 +233,7 @@ def offer_inpaint(library: Library) -> None:
 
     with gr.Column(visible=False):
         inputs = [
-            controls.model_argument(library),
+            controls.model_argument(library, any_hole=True),
             gr.File(label="Image, of any size and format"),
             gr.File(label="Mask of the image's size; white is what to fill in"),
             gr.Dropdown(list(METHODS), value=next(iter(METHODS)), label="Method; which fit depends on the model"),
