@@ -36,7 +36,10 @@ def build(library: Library) -> None:
                 [ANY_CLASS, *classes], value=ANY_CLASS, label="Class", visible=bool(classes), elem_id="generate-class"
             )
             num = gr.Slider(1, LIMITS.images, 24, step=1, label="Number of images", elem_id="generate-num")
-            temperature = gr.Slider(0, 1.5, 0.8, step=0.05, label="Temperature", elem_id="generate-temperature")
+            temperature = gr.Slider(
+                0, 1.5, controls.usual_temperature(library, model.value), step=0.05, label="Temperature",
+                elem_id="generate-temperature",
+            )  # fmt: skip
             seed = controls.seed_box("generate-seed")
             with gr.Row():
                 run = gr.Button("Generate", variant="primary", elem_id="generate-run", elem_classes="fg-run")
@@ -47,12 +50,13 @@ def build(library: Library) -> None:
     def generate(name: str, label: str, num: Any, temperature: Any, seed: Any) -> Iterator[str]:
         yield from show(library, name, label, num, temperature, seed)
 
-    def chosen(name: str) -> tuple[str, Any]:
-        return controls.describe(arguments.model(library, name)), class_menu(library, name)
+    def chosen(name: str) -> tuple[str, Any, float]:
+        about = controls.describe(arguments.model(library, name))
+        return about, class_menu(library, name), controls.usual_temperature(library, name)
 
     running = on_page(run.click, generate, [model, label, num, temperature, seed], shown, works=True)
     stop.click(None, cancels=[running], api_visibility="private")
-    on_page(model.change, chosen, model, [about, label], works=True)
+    on_page(model.change, chosen, model, [about, label, temperature], works=True)
     offer_sample(library)
 
 

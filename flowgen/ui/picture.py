@@ -15,7 +15,7 @@ from flowgen.data import to_bytes
 from flowgen.data.pictures import open_picture, to_levels
 from flowgen.errors import FlowgenError
 from flowgen.library import Library
-from flowgen.ui import arguments
+from flowgen.ui import arguments, controls
 from flowgen.ui.events import on_page
 from flowgen.ui.view import data_url, png
 
@@ -23,7 +23,6 @@ __all__ = ["Seen", "connect", "picture_box", "read_box", "read_source"]
 
 Value = dict[str, Any]
 
-SAMPLE_TEMPERATURE = 0.8
 PNG_URL = "data:image/png;base64,"
 LONGEST_URL = 1_000_000
 
@@ -176,9 +175,9 @@ def see_again(library: Library, name: str, value: Value) -> Value:
 
 
 def see_sample(library: Library, name: str, seed: int) -> Value:
-    """A sample of the model, a little cooler than the model itself, so that it is a clear one."""
+    """A sample of the model at its usual temperature."""
     model = library.load(arguments.model(library, name).name)
-    x = model.sample(1, temperature=SAMPLE_TEMPERATURE, seed=seed)
+    x = model.sample(1, temperature=controls.usual_temperature(library, name), seed=seed)
     if not bool(x.isfinite().all()):
         raise FlowgenError(f"The sample of seed {seed} is not finite; draw another.")
     (levels,) = to_bytes(x, model.levels)
