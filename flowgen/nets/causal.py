@@ -58,7 +58,7 @@ class AboveConv(nn.Conv2d):
         return super().forward(padded[:, :, : height + self.reach - self.lag])
 
     def row(self, rows: Tensor) -> Tensor:
-        """The convolution's next row, from the last `reach` rows (and the current one): (b, c, reach + 1 - lag, w)."""
+        """One row of the convolution, from its uppermost tap's row to its lowest's: (b, c, reach + 1 - lag, w)."""
         return super().forward(F.pad(rows, (self.side, self.side)))[:, :, 0]
 
 
@@ -156,7 +156,8 @@ class RowsAbove:
 
     def above(self) -> Tensor:
         """The convolution over the rows seen so far, for the row that comes next: (width, n, channels_out)."""
-        return self.conv.row(self.rows).permute(2, 0, 1).contiguous()
+        rows = self.rows[:, :, : self.conv.reach + 1 - self.conv.lag]
+        return self.conv.row(rows).permute(2, 0, 1).contiguous()
 
     def push(self, row: Tensor) -> None:
         """Take in a finished row, (n, channels, width)."""

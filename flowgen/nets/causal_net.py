@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["ByteFeatures", "CausalNet"]
+from flowgen.errors import FlowgenError
+
+__all__ = ["ByteFeatures", "CausalNet", "check_shared"]
 
 
 class CausalNet(nn.Module, ABC):
@@ -72,3 +74,15 @@ class ByteFeatures(nn.Module):
         weight = self.embedding.weight
         value = 2 * (torch.arange(self.levels, device=weight.device, dtype=weight.dtype) + 0.5) / self.levels - 1
         return torch.cat((weight, value[:, None]), 1)
+
+
+def check_shared(hidden: int, groups: int) -> None:
+    """Make sure that groups of channels can be of one size.
+
+    Raises:
+        FlowgenError: if they cannot.
+    """
+    if hidden % groups:
+        raise FlowgenError(
+            f"hidden is {hidden}; it must be a multiple of {groups}, for each colour has as many channels."
+        )

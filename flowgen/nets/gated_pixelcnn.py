@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flowgen.nets.causal import AboveConv, LeftConv, LeftRow, Pointwise, RowsAbove
-from flowgen.nets.causal_net import ByteFeatures, CausalNet
+from flowgen.nets.causal_net import ByteFeatures, CausalNet, check_shared
 
 __all__ = ["GatedPixelCNNNet"]
 
@@ -57,6 +57,7 @@ class GatedPixelCNNNet(CausalNet):
         num_classes: int | None = None,
     ) -> None:
         super().__init__()
+        check_shared(hidden, groups)
         self.groups = groups
         self.features = ByteFeatures(levels, embedding)
         width = channels * self.features.width
