@@ -4,13 +4,13 @@ import sys
 
 import typer
 
-from flowgen.commands import images, models, train
+from flowgen.commands import codec, images, models, train
 from flowgen.errors import FlowgenError
 
 __all__ = ["main"]
 
 app = typer.Typer(
-    help="Image models with exact likelihoods: train, sample, interpolate, inpaint, evaluate.",
+    help="Image models with exact likelihoods: train, sample, interpolate, inpaint, evaluate, compress.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # an error is a line, not a box
@@ -22,6 +22,8 @@ app.command()(images.sample)
 app.command()(images.interpolate)
 app.command()(images.inpaint)
 app.command()(models.evaluate)
+app.command()(codec.compress)
+app.command()(codec.decompress)
 
 
 def main() -> None:

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from flowgen.data import Images
 
+# Models here are tiny: a second thread costs more than it brings, above all where another process wants the core.
+torch.set_num_threads(1)
+
 FIXTURES = Path(__file__).parent / "fixtures"
 
 

@@ -5,6 +5,7 @@ import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from torch import Tensor
 from tqdm import tqdm
 
 from flowgen.commands.train import load_images
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from flowgen.checkpoint import Meta
     from flowgen.evaluation import Evaluation
 
-__all__ = ["evaluate", "models"]
+__all__ = ["evaluate", "load_levels", "models"]
 
 
 def models(
@@ -81,11 +82,7 @@ def evaluate(
 
     meta = library.describe(name)
     dataset = dataset or meta.dataset
-    size = {"folder_path": folder_path, "folder_size": meta.event_shape[-1], "folder_channels": meta.event_shape[0]}
-    images = load_images(dataset, size, split)
-    if images.event_shape != meta.event_shape:
-        raise FlowgenError(f"{name} takes images of shape {meta.event_shape}, and {dataset} has {images.event_shape}.")
-    levels = images.levels[:num]
+    levels = load_levels(meta, dataset, folder_path, split)[:num]
     with tqdm(total=len(levels), unit="image") as bar:
         result = evaluate(
             library.load(name, device), levels, importance_samples=importance_samples, seed=seed, progress=bar.update
@@ -102,6 +99,22 @@ def evaluate(
             f"(standard error {result.standard_error:.4f}; dequantization {result.dequantization}, "
             f"importance samples {result.importance_samples})"
         )
+
+
+def load_levels(meta: "Meta", dataset: str, folder_path: str, split: str) -> Tensor:
+    """The images of a data set for a model: (n, *event_shape) uint8.
+
+    Raises:
+        FlowgenError: if no data set has this name, it cannot be read, or its images are not of the model's shape.
+    """
+    size = {"folder_path": folder_path, "folder_size": meta.event_shape[-1], "folder_channels": meta.event_shape[0]}
+    images = load_images(dataset, size, split)
+    if images.event_shape != meta.event_shape:
+        raise FlowgenError(
+            f"{meta.name} takes images of shape {meta.event_shape}, and {dataset} has {images.event_shape}."
+        )
+    levels: Tensor = images.levels
+    return levels
 
 
 def _record(name: str, meta: "Meta", result: "Evaluation") -> None:

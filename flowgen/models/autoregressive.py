@@ -12,7 +12,7 @@ from flowgen import rng
 from flowgen.data import to_bytes
 from flowgen.density import Prior, Uniform, check_temperature
 from flowgen.errors import FlowgenError
-from flowgen.models.factors import Factor, cdf, icdf, tempered
+from flowgen.models.factors import Factor, cdf, cell, icdf, tempered
 from flowgen.models.image_model import Drawing, check_levels
 from flowgen.nets.causal_net import CausalNet
 
@@ -108,17 +108,21 @@ class Autoregressive(nn.Module):
         return drawing.x.to(self.prior.anchor), log_prob.to(self.prior.anchor)
 
     def encode(self, x: Tensor) -> Tensor:
-        """(b, *event_shape) -> (b, d) in (0, 1), in float64: a level may be rarer than float32 can tell."""
-        levels = self._to_levels(x)
-        within = x.double() * self.levels - levels
+        """(b, *event_shape) -> (b, d) in (0, 1), in float64: a level may be rarer than float32 can tell.
+
+        Raises:
+            FlowgenError: if a value is not a number in [0, 1], or the shape is not the model's.
+        """
+        levels = self._to_levels(x).long()
+        within = (x.double() * self.levels - levels).clamp(0, 1)
         z = torch.empty_like(within)
 
         def choose(at: tuple[int, int, int], log_probs: Tensor) -> Tensor:
-            k = levels[:, *at].long()[:, None]
-            upper, p = cdf(log_probs).gather(1, k), log_probs.exp().gather(1, k)
-            u = upper - p + within[:, *at, None] * p
-            z[:, *at] = u.clamp(2.0**-1022, 1 - 2.0**-53)[:, 0]  # a level can be too rare even for float64
-            return k[:, 0]
+            k = levels[:, *at]
+            low, high = cell(cdf(log_probs), k)
+            u = low + within[:, *at] * (high - low)
+            z[:, *at] = u.clamp_min(2.0**-1022).minimum(torch.nextafter(high, low))  # rounding must not leave the cell
+            return k
 
         for _ in self.scan(len(x), choose):
             pass
@@ -155,9 +159,10 @@ class Autoregressive(nn.Module):
             fixed = None if given is None else given[1][:, *at]
             if given is not None and fixed is not None:
                 k = torch.where(fixed, given[0][:, *at], k)
-            log_p, end = (table.gather(1, k[:, None])[:, 0] for table in (log_probs, cumulative))
-            within = (u[:, *at] - end) / log_p.exp().clamp_min(1e-300) + 1
-            drawing.x[:, *at] = (k + within.clamp(2.0**-15, 1 - 2.0**-15)) / self.levels
+            log_p, (low, high) = log_probs.gather(1, k[:, None])[:, 0], cell(cumulative, k)
+            # A known level may be none that a temperature of 0 allows: its cell is empty.
+            within = ((u[:, *at] - low) / (high - low).clamp_min(1e-300)).clamp(2.0**-15, 1 - 2.0**-15)
+            drawing.x[:, *at] = (k + within) / self.levels
             drawing.log_prob += log_p if fixed is None else log_p.masked_fill(fixed, 0.0)
             return k
 
@@ -233,6 +238,8 @@ class Autoregressive(nn.Module):
             raise FlowgenError(
                 f"The model takes images of shape {self.event_shape}, and was given {tuple(x.shape[1:])}."
             )
+        if not x.is_floating_point():
+            raise FlowgenError(f"Pixel values are floats in [0, 1], and these are {x.dtype}; log_mass takes integers.")
         if not bool(((x >= 0) & (x <= 1)).all()):
             raise FlowgenError("Pixel values must lie in [0, 1]; these do not, or are not numbers.")
         return to_bytes(x, self.levels)

@@ -11,7 +11,10 @@ from torch.nn import functional as F
 from flowgen.density import check_temperature
 from flowgen.errors import FlowgenError
 
-__all__ = ["FACTORS", "Bernoulli", "Categorical", "Factor", "LogisticMixture", "cdf", "icdf", "tempered"]
+__all__ = ["FACTORS", "Bernoulli", "Categorical", "Factor", "LogisticMixture", "cdf", "cell", "icdf", "tempered"]
+
+SHARE = 2.0**-44
+"""What each level that can occur keeps of [0, 1]: so wide that a float64 next to 1 tells it from its neighbours."""
 
 
 class Factor(ABC):
@@ -63,14 +66,20 @@ def tempered(log_probs: Tensor, temperature: float) -> Tensor:
 
 
 def cdf(log_probs: Tensor) -> Tensor:
-    """F(k) for each level, (n, levels), ending in exactly 1."""
-    sums = log_probs.exp().cumsum(-1)
+    """F(k) for each level, (n, levels), in steps of at least SHARE where log p is finite, ending in exactly 1."""
+    sums = torch.where(log_probs > -math.inf, log_probs.exp() + SHARE, 0.0).cumsum(-1)
     return sums / sums[:, -1:]
 
 
 def icdf(cumulative: Tensor, u: Tensor) -> Tensor:
     """The level k with F(k - 1) <= u < F(k): (n, levels) and (n,) -> (n,) integers."""
     return torch.searchsorted(cumulative, u[:, None].contiguous(), right=True)[:, 0].clamp_max(cumulative.shape[-1] - 1)
+
+
+def cell(cumulative: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+    """F(k - 1) and F(k), the ends of what icdf takes to level k: (n, levels) and (n,) integers -> (n,) and (n,)."""
+    edges = F.pad(cumulative, (1, 0))
+    return edges.gather(1, k[:, None])[:, 0], edges.gather(1, k[:, None] + 1)[:, 0]
 
 
 class Categorical(Factor):
@@ -128,6 +137,7 @@ class LogisticMixture(Factor):
     with e_0 = -inf and e_L = inf, r and g the centres of the levels of red and green in [-1, 1], and the same pi for
     all colours of a pixel, whose posterior given the earlier colours weighs the later ones. The difference of two
     sigmoids is taken as sigmoid(b) sigmoid(-a) (1 - exp(a - b)) in log space: nothing cancels, and the levels sum to 1.
+    A scale stays within [exp(-7), exp(7)]: a level's log-probability is finite whatever the parameters.
 
     Args:
         levels: L.
@@ -166,12 +176,13 @@ class LogisticMixture(Factor):
 
     def _log_prob(self, parameters: Tensor, levels: Tensor, channels: int | None = None) -> Tensor:
         """(..., P) and (..., c') integers -> (..., c'): the chain rule over the colours."""
-        v = (2 * levels + 1).to(parameters) / self.levels - 1
+        v = (2 * levels.to(parameters) + 1) / self.levels - 1  # a byte cannot hold twice a byte
         log_weights, mean, log_scale = self._split(parameters, v, channels or levels.shape[-1])
-        edge = (v - 1 / self.levels)[..., None]
-        low = (edge - mean) * torch.exp(-log_scale)
-        high = (edge + 2 / self.levels - mean) * torch.exp(-log_scale)
-        inside = F.logsigmoid(high) + F.logsigmoid(-low) + torch.log(-torch.expm1(low - high))
+        width = 2 / self.levels * torch.exp(-log_scale)
+        low = ((v - 1 / self.levels)[..., None] - mean) * torch.exp(-log_scale)
+        high = low + width
+        # Not from low - high, which vanishes where the mean is far away.
+        inside = F.logsigmoid(high) + F.logsigmoid(-low) + torch.log(-torch.expm1(-width))
         part = torch.where((levels == self.levels - 1)[..., None], F.logsigmoid(-low), inside)
         part = torch.where((levels == 0)[..., None], F.logsigmoid(high), part)
         return _mixed(log_weights, part)
@@ -188,7 +199,7 @@ class LogisticMixture(Factor):
                 mean = mean + torch.tanh(lean[..., pair, :]) * v[..., earlier, None]
                 pair += 1
             columns.append(mean)
-        scales = log_scales[..., : v.shape[-1], :].clamp_min(-7.0)
+        scales = log_scales[..., : v.shape[-1], :].clamp(-7.0, 7.0)
         return torch.log_softmax(weights[..., 0, :], -1), torch.stack(columns, -2), scales
 
     def _channels(self, parameters: Tensor) -> int:
@@ -199,10 +210,10 @@ class LogisticMixture(Factor):
 
 def _mixed(log_weights: Tensor, part: Tensor) -> Tensor:
     """Log-probability of each colour given those before it: (..., m) and (..., c, m) -> (..., c)."""
-    joint = log_weights[..., None, :] + part.cumsum(-2)
-    total = torch.logsumexp(joint, -1)
-    before = torch.cat((torch.zeros_like(total[..., :1]), total[..., :-1]), -1)
-    return total - before
+    before = torch.cat((torch.zeros_like(part[..., :1, :]), part[..., :-1, :]), -2).cumsum(-2)
+    # The components' posterior given the earlier colours, since a difference of two joint log-masses would cancel.
+    posterior = torch.log_softmax(log_weights[..., None, :] + before, -1)
+    return torch.logsumexp(posterior + part, -1)
 
 
 FACTORS: dict[str, Callable[[int], Factor]] = {

@@ -137,6 +137,12 @@ def test_train_and_evaluate(shell: Shell, tiny: Path) -> None:
         (["train", "glow", "--dataset", "mnist", "--steps", "0"], "--steps"),
         (["train", "magic", "--dataset", "mnist"], "magic"),
         (["sample", "tiny", "--num", "0", "--output", "x.png"], "--num"),
+        (["compress", "tiny", "a.png", "--output", "x.flowgen"], "tiny is a flow"),
+        (["compress", "tiny", "--output", "x.flowgen"], "either pictures or --dataset"),
+        (["compress", "tiny", "a.png", "--dataset", "mnist", "--output", "x.flowgen"], "either pictures or --dataset"),
+        (["compress", "tiny", "none.png", "--output", "x.flowgen"], "none.png"),
+        (["decompress", "none.flowgen", "--output", "out"], "none.flowgen could not be read"),
+        (["decompress", "a.png", "--output", "out"], "not a file that `flowgen compress` wrote"),
     ],
 )
 def test_what_is_wrong_is_a_sentence_and_exit_code_2(
@@ -147,3 +153,64 @@ def test_what_is_wrong_is_a_sentence_and_exit_code_2(
     assert code == 2
     assert sentence in err
     assert out == ""
+
+
+@pytest.fixture
+def causal(tiny: Path) -> str:
+    """The name of an autoregressive model beside the flow."""
+    torch.manual_seed(0)
+    hyperparameters = {"hidden": 8, "dilations": "1 2", "embedding": 4}
+    meta = Meta("gated_pixelcnn", hyperparameters, (1, 28, 28), dataset="folder")
+    model: Any = build(meta)
+    save_checkpoint(tiny / "checkpoints" / "causal.safetensors", model, meta)
+    return "causal"
+
+
+def test_compressed_pictures_come_back(shell: Shell, causal: str, mnist_levels: Tensor) -> None:
+    facts = shell.json("compress", causal, "a.png", "b.png", "--output", "two.flowgen")
+    size = Path("two.flowgen").stat().st_size
+    assert (facts["model"], facts["num_images"], facts["bytes"]) == (causal, 2, size)
+    assert facts["bits_per_dim"] == pytest.approx(8 * size / (2 * 784))
+    assert facts["ratio"] == pytest.approx(2 * 784 / size)
+    assert facts["claim_bits_per_dim"] < facts["bits_per_dim"]
+    assert facts["seconds"] > 0
+    assert shell.json("decompress", "two.flowgen", "--output", "out")["num_images"] == 2
+    assert sorted(path.name for path in Path("out").iterdir()) == ["0000.png", "0001.png"]
+    for number in range(2):
+        assert np.array_equal(np.asarray(Image.open(f"out/000{number}.png")), mnist_levels[number, 0])
+
+
+def test_a_data_set_is_compressed(shell: Shell, causal: str) -> None:
+    words = [
+        "compress",
+        causal,
+        "--dataset",
+        "folder",
+        "--folder-path",
+        "images",
+        "--num",
+        3,
+        "--output",
+        "set.flowgen",
+    ]
+    assert shell.json(*words)["num_images"] == 3
+    code, out, _ = shell("decompress", "set.flowgen", "--output", "out", "--model", "checkpoints/causal.safetensors")
+    assert (code, out) == (0, "out\n")
+    assert len(list(Path("out").iterdir())) == 3
+
+
+def test_decompress_writes_no_image_where_one_is_wrong(shell: Shell, causal: str, tiny: Path) -> None:
+    shell("compress", causal, "a.png", "--output", "one.flowgen")
+    content = Path("one.flowgen").read_bytes()
+    Path("damaged.flowgen").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    (tiny / "checkpoints" / "causal.safetensors").rename(tiny / "elsewhere.safetensors")
+    for words, sentence in (
+        (["damaged.flowgen"], "damaged"),
+        (["one.flowgen"], "needs the model 'causal', which is not here; say where with --model"),
+        (["one.flowgen", "--model", "tiny"], "tiny is a flow"),
+    ):
+        code, out, err = shell("decompress", *words, "--output", "out")
+        assert (code, out) == (2, "")
+        assert sentence in err
+        assert not Path("out").exists()
+    assert shell("decompress", "one.flowgen", "--output", "out", "--model", "elsewhere.safetensors")[0] == 0
