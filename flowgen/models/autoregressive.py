@@ -84,8 +84,20 @@ class Autoregressive(nn.Module):
         return torch.logsumexp(torch.stack(each), 0) - math.log(self.num_classes)
 
     def bound(self, levels: Tensor, noise: Tensor, labels: Tensor | None = None) -> Tensor:
-        """What training maximises, (b,): log_mass given the labels where there are any. It needs no noise."""
-        return self._log_mass(levels, labels if self.num_classes else None)
+        """What training maximises, (b,): log_mass given the labels where there are any. It needs no noise.
+
+        Raises:
+            FlowgenError: if the levels are no images of the model's, or a label none of its classes.
+        """
+        if labels is None or self.num_classes is None:
+            return self.log_mass(levels)
+        check_levels(levels, self.event_shape, self.levels)
+        if labels.numel() and (int(labels.min()) < 0 or int(labels.max()) >= self.num_classes):
+            raise FlowgenError(
+                f"Classes run from 0 to {self.num_classes - 1}, and these from {int(labels.min())} to "
+                f"{int(labels.max())}."
+            )
+        return self._log_mass(levels, labels.long())
 
     def sample(
         self,
@@ -145,12 +157,16 @@ class Autoregressive(nn.Module):
             known: bool of the same shape; where True the level is this one, and not drawn.
 
         Raises:
-            FlowgenError: if the temperature is negative or not finite.
+            FlowgenError: at once, if the latents are not (b, d) numbers in [0, 1], the temperature is negative or not
+                finite, or levels and known are no images of the model's.
         """
         check_temperature(temperature)
+        self._check_latent(z)
+        return self._draw(z, temperature, self._given(len(z), levels, known))
+
+    def _draw(self, z: Tensor, temperature: float, given: tuple[Tensor, Tensor] | None) -> Iterator[Drawing]:
         u = z.double().view(len(z), *self.event_shape)
         drawing = Drawing(torch.zeros_like(u), u.new_zeros(len(u)))
-        given = None if levels is None or known is None else (levels.expand(u.shape).long(), known.expand(u.shape))
 
         def choose(at: tuple[int, int, int], log_probs: Tensor) -> Tensor:
             log_probs = tempered(log_probs, temperature)
@@ -243,6 +259,30 @@ class Autoregressive(nn.Module):
         if not bool(((x >= 0) & (x <= 1)).all()):
             raise FlowgenError("Pixel values must lie in [0, 1]; these do not, or are not numbers.")
         return to_bytes(x, self.levels)
+
+    def _check_latent(self, z: Tensor) -> None:
+        if tuple(z.shape[1:]) != self.prior.event_shape:
+            raise FlowgenError(
+                f"The model's latents are of shape {self.prior.event_shape}, and these of {tuple(z.shape[1:])}."
+            )
+        if not bool(((z >= 0) & (z <= 1)).all()):
+            raise FlowgenError("An autoregressive model's latents lie in [0, 1]; these do not, or are not numbers.")
+
+    def _given(self, n: int, levels: Tensor | None, known: Tensor | None) -> tuple[Tensor, Tensor] | None:
+        """The levels to keep and where, each (n, *event_shape)."""
+        if levels is None and known is None:
+            return None
+        if levels is None or known is None:
+            raise FlowgenError("Pixels are kept by their levels and where these are known; give both, or neither.")
+        if known.dtype != torch.bool:
+            raise FlowgenError(f"known says True or False of each pixel, and is {known.dtype}.")
+        shape = (n, *self.event_shape)
+        for given in (levels, known):
+            if tuple(given.shape) not in (shape, (1, *self.event_shape), self.event_shape):
+                raise FlowgenError(f"Known pixels take tensors of shape {shape}, not {tuple(given.shape)}.")
+        levels, known = levels.expand(shape), known.expand(shape)
+        check_levels(torch.where(known, levels, 0), self.event_shape, self.levels)  # the others may hold anything
+        return levels.long(), known
 
     def _uniforms(self, n: int, seed: int | None, generator: torch.Generator | None) -> Tensor:
         if n < 1:
