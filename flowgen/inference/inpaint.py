@@ -206,7 +206,8 @@ def _method(model: "ImageModel", method: str | None, options: Mapping[str, Any])
     if method not in METHODS:
         raise FlowgenError(f"There is no method {method!r}; choose one of: {', '.join(METHODS)}.")
     if method not in fitting:
-        raise FlowgenError(f"{method} does not fit this model: {_why_not(model)}; these methods fit: {_list(fitting)}.")
+        offer = ", ".join(fitting)
+        raise FlowgenError(f"{method} does not fit this model: {_why_not(model)}; these methods fit: {offer}.")
     return configure(METHODS[method], options)
 
 
@@ -216,13 +217,9 @@ def _why_not(model: "ImageModel") -> str:
     return "it does not draw pixel after pixel"
 
 
-def _list(names: list[str]) -> str:
-    return ", ".join(names)
-
-
 def _check_space(kernel: Kernel, space: Space) -> None:
     if not isinstance(space, kernel.serves):
-        fitting = _list(methods_for(space)) or "none yet"
+        fitting = ", ".join(methods_for(space)) or "none yet"
         raise FlowgenError(
             f"{type(kernel).__name__} cannot move in {type(space).__name__.lower()}; these methods can: {fitting}."
         )

@@ -36,6 +36,10 @@ class Autoregressive(nn.Module):
         event_shape: (c, h, w).
         num_classes: of the net.
         label: fixes the class.
+
+    Raises:
+        FlowgenError: if the event is no image.
+
     References:
         Closing the Dequantization Gap: PixelCNN as a Single-Layer Flow (Nielsen & Winther, 2020), arXiv:2002.02547
     """
@@ -53,6 +57,8 @@ class Autoregressive(nn.Module):
         label: int | None = None,
     ) -> None:
         super().__init__()
+        if len(event_shape) != 3:
+            raise FlowgenError(f"Pixels come in raster order, so an event must be (c, h, w), not {tuple(event_shape)}.")
         self.net = net
         self.factor = factor
         self.event_shape = tuple(event_shape)
@@ -108,7 +114,6 @@ class Autoregressive(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Draw pixel values, (n, *event_shape), by decoding uniforms drawn beforehand; at temperature 0, each mode."""
-        check_temperature(temperature)
         return self.decode(self._uniforms(n, seed, generator), temperature=temperature)
 
     def sample_and_log_prob(
@@ -162,24 +167,22 @@ class Autoregressive(nn.Module):
         """
         check_temperature(temperature)
         self._check_latent(z)
-        return self._draw(z, temperature, self._given(len(z), levels, known))
+        return self._draw(z, temperature, *self._given(z, levels, known))
 
-    def _draw(self, z: Tensor, temperature: float, given: tuple[Tensor, Tensor] | None) -> Iterator[Drawing]:
+    def _draw(self, z: Tensor, temperature: float, levels: Tensor, known: Tensor) -> Iterator[Drawing]:
         u = z.double().view(len(z), *self.event_shape)
         drawing = Drawing(torch.zeros_like(u), u.new_zeros(len(u)))
 
         def choose(at: tuple[int, int, int], log_probs: Tensor) -> Tensor:
             log_probs = tempered(log_probs, temperature)
             cumulative = cdf(log_probs)
-            k = icdf(cumulative, u[:, *at])
-            fixed = None if given is None else given[1][:, *at]
-            if given is not None and fixed is not None:
-                k = torch.where(fixed, given[0][:, *at], k)
+            fixed = known[:, *at]
+            k = torch.where(fixed, levels[:, *at], icdf(cumulative, u[:, *at]))
             log_p, (low, high) = log_probs.gather(1, k[:, None])[:, 0], cell(cumulative, k)
             # A known level may be none that a temperature of 0 allows: its cell is empty.
             within = ((u[:, *at] - low) / (high - low).clamp_min(1e-300)).clamp(2.0**-15, 1 - 2.0**-15)
             drawing.x[:, *at] = (k + within) / self.levels
-            drawing.log_prob += log_p if fixed is None else log_p.masked_fill(fixed, 0.0)
+            drawing.log_prob += log_p.masked_fill(fixed, 0.0)
             return k
 
         for row in self.scan(len(z), choose):
@@ -268,15 +271,16 @@ class Autoregressive(nn.Module):
         if not bool(((z >= 0) & (z <= 1)).all()):
             raise FlowgenError("An autoregressive model's latents lie in [0, 1]; these do not, or are not numbers.")
 
-    def _given(self, n: int, levels: Tensor | None, known: Tensor | None) -> tuple[Tensor, Tensor] | None:
-        """The levels to keep and where, each (n, *event_shape)."""
+    def _given(self, z: Tensor, levels: Tensor | None, known: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The levels to keep and where, each (n, *event_shape); nowhere, if none are given."""
+        shape = (len(z), *self.event_shape)
         if levels is None and known is None:
-            return None
+            nothing = torch.zeros(shape, dtype=torch.long, device=z.device)
+            return nothing, nothing.bool()
         if levels is None or known is None:
             raise FlowgenError("Pixels are kept by their levels and where these are known; give both, or neither.")
         if known.dtype != torch.bool:
             raise FlowgenError(f"known says True or False of each pixel, and is {known.dtype}.")
-        shape = (n, *self.event_shape)
         for given in (levels, known):
             if tuple(given.shape) not in (shape, (1, *self.event_shape), self.event_shape):
                 raise FlowgenError(f"Known pixels take tensors of shape {shape}, not {tuple(given.shape)}.")

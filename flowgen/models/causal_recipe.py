@@ -44,8 +44,6 @@ class CausalRecipe:
         Raises:
             FlowgenError: if the events are not images, or the factor does not fit the levels.
         """
-        if len(event_shape) != 3:
-            raise FlowgenError(f"This model draws images (c, h, w) in raster order; {event_shape} is no such shape.")
         factor, channels = FACTORS[self.factor](levels), event_shape[0]
         groups = factor.groups(channels)
         net = self.net(

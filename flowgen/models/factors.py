@@ -66,7 +66,11 @@ def tempered(log_probs: Tensor, temperature: float) -> Tensor:
 
 
 def cdf(log_probs: Tensor) -> Tensor:
-    """F(k) for each level, (n, levels), in steps of at least SHARE where log p is finite, ending in exactly 1."""
+    """F(k) for each level, (n, levels), ending in exactly 1.
+
+    Each level that can occur, however rarely, has a step of about SHARE or more, so that its cell is never empty and no
+    image lacks a latent; this moves F by less than levels * SHARE.
+    """
     sums = torch.where(log_probs > -math.inf, log_probs.exp() + SHARE, 0.0).cumsum(-1)
     return sums / sums[:, -1:]
 

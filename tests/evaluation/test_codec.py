@@ -26,7 +26,7 @@ BUILDS: dict[str, Callable[[], Autoregressive]] = {
     "rgb": lambda: GatedPixelCNN(**{**SMALL, "hidden": 9}).build((3, 4, 4), levels=16),
     "logistics": lambda: GatedPixelCNN(**SMALL, factor="logistic_mixture").build((3, 4, 4), levels=256),
     "classes": lambda: GatedPixelCNN(**SMALL, num_classes=3).build((1, 5, 5), levels=16),
-    "one class": lambda: GatedPixelCNN(**SMALL, num_classes=3).build((1, 5, 5), levels=16).given(1),  # type: ignore
+    "one class": lambda: GatedPixelCNN(**SMALL, num_classes=3).build((1, 5, 5), levels=16).given(1),
 }
 
 

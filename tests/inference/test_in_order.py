@@ -16,7 +16,7 @@ from flowgen.models.gated_pixelcnn import GatedPixelCNN
 def build(name: str, shape: tuple[int, int, int], levels: int, **fields: int) -> Autoregressive:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        recipe = AUTOREGRESSIVE[name](hidden=6, dilations="1 1", embedding=3, **fields)  # type: ignore[call-arg]
+        recipe = AUTOREGRESSIVE[name](hidden=6, dilations="1 1", embedding=3, **fields)
         model = recipe.build(shape, levels)
         for parameter in model.parameters():
             parameter.data += 0.4 * torch.randn_like(parameter)
@@ -105,7 +105,7 @@ def test_a_hole_with_something_known_after_it_is_refused(model: Autoregressive, 
 def test_a_method_is_refused_where_it_does_not_fit(model: Autoregressive, image: Tensor, known: Tensor) -> None:
     with pytest.raises(FlowgenError, match="no gradient to follow; these methods fit: in_order"):
         complete(model, image, known, method="langevin")
-    flow = FLOWS["nice"](hidden=4).build((1, 4, 4), 5)  # type: ignore[call-arg]
+    flow = FLOWS["nice"](hidden=4).build((1, 4, 4), 5)
     assert "in_order" not in methods_of(flow)
     with pytest.raises(FlowgenError, match="does not draw pixel after pixel; these methods fit: gradient_ascent"):
         complete(flow, image, known, method="in_order")
@@ -129,7 +129,7 @@ def test_drawing_a_class() -> None:
 
 
 def test_drawing_from_a_flow_is_done_at_once() -> None:
-    flow = FLOWS["nice"](hidden=4).build((1, 4, 4), 5)  # type: ignore[call-arg]
+    flow = FLOWS["nice"](hidden=4).build((1, 4, 4), 5)
     ((done, levels),) = draw(flow, 2, seed=0)
     assert done == 1
     assert levels.shape == (2, 1, 4, 4)

@@ -25,7 +25,7 @@ FITS = [
     (shape, levels, factor) for shape, levels in WORLDS for factor in FACTORS if factor != "bernoulli" or levels == 2
 ]
 CLASSES = 3
-DRAWS = 20_000
+DRAWS = 5_000
 
 over_recipes = pytest.mark.parametrize("recipe", RECIPES)
 
@@ -39,6 +39,7 @@ def make(
     model = build(shape, levels).double()
     for parameter in model.parameters():
         parameter.data += 0.2 * torch.randn_like(parameter)
+    model.net.out.weight.data *= 3
     return model.requires_grad_(False)
 
 
@@ -134,17 +135,13 @@ def test_offers_the_interface(model: Autoregressive) -> None:
 def test_the_masses_of_all_images_sum_to_one(model: Autoregressive) -> None:
     mass = model.log_mass(every_image(model)).exp()
     assert abs(mass.sum().item() - 1) < 1e-9
-    assert mass.max() > 1.4 * mass.min()  # and they are not all alike
+    assert mass.max() > 3 * mass.min()  # and they are not all alike
 
 
 def test_samples_are_as_frequent_as_their_masses(model: Autoregressive) -> None:
-    x = model.sample(DRAWS, generator=generator())
-    assert follows(model, x, model.log_mass(every_image(model)).exp())
-
-
-def test_a_wrong_distribution_would_be_found(model: Autoregressive) -> None:
-    flattened = torch.softmax(0.5 * model.log_mass(every_image(model)), 0)
-    assert not follows(model, model.sample(DRAWS, generator=generator()), flattened)
+    x, log_mass = model.sample(DRAWS, generator=generator()), model.log_mass(every_image(model))
+    assert follows(model, x, log_mass.exp())
+    assert not follows(model, x, torch.softmax(0.7 * log_mass, 0))  # another distribution would be found out
 
 
 def test_tempered_samples_follow_the_tempered_conditionals(model: Autoregressive) -> None:
@@ -228,7 +225,7 @@ def test_a_seed_gives_the_same_image_on_both_ways(recipe: str, factor: str, shap
     x = model.sample(3, seed=11)
     draws = rng.keyed_uniform(model.prior.event_shape, 11, range(3)).double()
     assert torch.equal(to_bytes(x), naive(model, draws).byte())
-    assert len(to_bytes(x).unique()) > 10
+    assert len(to_bytes(x).unique()) > 3
 
 
 def test_sample_i_depends_on_the_seed_and_i_alone(model: Autoregressive) -> None:

@@ -54,7 +54,8 @@ def trainer(digits: Images, tmp_path: Path) -> Callable[..., Trainer]:
 
     def make(recipe: str = "glow", *, name: str = "run", images: Images = digits, **options: Any) -> Trainer:
         settings = Settings(**{"batch_size": 8, "warmup": 10, **options.pop("settings", {"steps": 45})})
-        meta = Meta(recipe, TINY.get(recipe, {}), images.event_shape, dataset="digits")
+        hyperparameters = TINY.get(recipe, {}) | options.pop("hyperparameters", {})
+        meta = Meta(recipe, hyperparameters, images.event_shape, dataset="digits")
         batches = Batches(images, settings.batch_size, settings.seed)
         run, output = Run(tmp_path / name), tmp_path / f"{name}.safetensors"
         return Trainer(meta, settings, batches, output=output, run=run, device="cpu", **options)

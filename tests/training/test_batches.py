@@ -22,6 +22,21 @@ def test_processes_share_the_batch_that_one_would_see(cifar10: Images, processes
             assert torch.equal(whole, torch.cat(part))
 
 
+def test_labels_are_those_of_the_images(digits: Images, mnist: Images) -> None:
+    batches = Batches(replace(digits, labels=mnist.labels), 8, seed=3)
+    assert mnist.labels is not None
+    for step in (0, 40):  # of two epochs
+        levels, _ = batches(step)
+        numbers = [int((digits.levels == image).flatten(1).all(1).nonzero()[0]) for image in levels]
+        assert torch.equal(batches.labels(step), mnist.labels[numbers])
+        assert torch.equal(batches.labels(step, slice(2, 5)), mnist.labels[numbers[2:5]])
+
+
+def test_labels_of_a_data_set_without_any_are_refused(digits: Images) -> None:
+    with pytest.raises(FlowgenError, match="no classes"):
+        Batches(digits, 8, seed=0).labels(0)
+
+
 def test_an_epoch_shows_each_image_once(digits: Images) -> None:
     images = _cut(digits, 96)
     numbered = replace(images, levels=torch.arange(96, dtype=torch.uint8).view(96, 1, 1, 1).expand(-1, 1, 2, 2))

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 import flowgen
 from flowgen.data import Images, dequantize
 from flowgen.errors import FlowgenError
-from flowgen.models import MODELS
+from flowgen.models import AUTOREGRESSIVE, MODELS
 from flowgen.rng import keyed_uniform
 from flowgen.training import NegativeLogLikelihood, Run, Trainer
 
@@ -289,6 +290,29 @@ def test_a_state_from_before_the_smoothed_figure_was_kept_can_be_resumed(trainer
     run.run.save(state)
     run.fit(progress=False, resume=True)
     assert math.isfinite(run.bits_per_dim)
+
+
+@pytest.mark.parametrize("recipe", AUTOREGRESSIVE)
+def test_a_model_of_classes_learns_from_the_labels(recipe: str, trainer: TRAINER, digits: Images) -> None:
+    """Black images are of one class and white ones of the other, so that the label alone tells the first pixel."""
+    labels = torch.arange(256) % 2
+    levels = (255 * labels).to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 4, 4).contiguous()
+    images = replace(digits, levels=levels, labels=labels)
+    run = trainer(recipe, images=images, hyperparameters={"num_classes": 2}, settings={"steps": 60, "batch_size": 16})
+    run.fit(progress=False)
+    model: Any = flowgen.load(str(run.output), "cpu")
+    black, white = levels[:1], levels[1:2]
+    assert model.given(0).log_mass(black) > model.given(0).log_mass(white) + 1
+    assert model.given(1).log_mass(white) > model.given(1).log_mass(black) + 1
+
+
+@pytest.mark.parametrize("there", [0, 10])
+def test_classes_that_the_data_does_not_have_are_refused(
+    there: int, trainer: TRAINER, digits: Images, mnist: Images
+) -> None:
+    images = replace(digits, labels=mnist.labels) if there else digits
+    with pytest.raises(FlowgenError, match=f"know 3 classes and the data set has {there}; use --num-classes {there}"):
+        trainer("gated_pixelcnn", images=images, hyperparameters={"num_classes": 3})
 
 
 @pytest.mark.slow
