@@ -24,7 +24,7 @@ import psutil
 import torch
 
 import flowgen
-from flowgen.inference import complete
+from flowgen.inference import complete, methods_of
 
 ROOT = Path(__file__).resolve().parent.parent
 BATCH = 64
@@ -106,6 +106,8 @@ def row(model: Any, repeats: int) -> str:
         sampling = median(lambda: frozen.sample(BATCH, seed=0), repeats)
         scoring = median(lambda: frozen.log_prob(x.clamp(1e-4, 1 - 1e-4)), repeats)
     figures = f"{sampling:10.2f} s{BATCH / sampling:12.0f}{BATCH / scoring:12.0f}"
+    if "gradient_ascent" not in methods_of(model):
+        return figures + f"{'no gradient':>20}"
     return figures + f"{median(lambda: ascend(model, x[0]), min(repeats, 3)):18.2f} s"
 
 
