@@ -48,7 +48,9 @@ class Learner:
         loss = NegativeLogLikelihood(self.model)
         if compile:
             loss.compile(dynamic=False)
-        optimizers = make_optimizers(settings.optimizer, self.model, settings.lr, settings.muon_lr)
+        optimizers = make_optimizers(
+            settings.optimizer, self.model, settings.lr, settings.muon_lr, settings.weight_decay
+        )
         self._loss, *self.optimizers = self.accelerator.prepare(loss, *optimizers)
         for group in self._groups():
             group["initial_lr"] = group["lr"]

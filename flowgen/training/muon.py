@@ -32,7 +32,10 @@ def orthogonalize(matrices: Tensor, iterations: int = 5) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Nesterov momentum, made orthogonal; for hidden matrices and for convolution kernels, which it sees as (out, -1).
 
-        v <- mu v + g,   W <- W - lr sqrt(max(1, m / n)) orthogonalize(g + mu v)
+        v <- mu v + g,   W <- (1 - lr wd) W - lr sqrt(max(1, m / n)) orthogonalize(g + mu v)
+
+    The update's size does not depend on the gradient's, so that without decay the weights of a long run only grow, and
+    with them the net's steepness.
 
     torch.optim.Muon takes matrices only. Parameters of equal flattened shape are orthogonalised together: a net of many
     small layers would spend its time on launching small products.
@@ -41,12 +44,15 @@ class Muon(torch.optim.Optimizer):
         params: parameters with at least two dimensions.
         lr: learning rate.
         momentum: mu.
+        weight_decay: wd, decoupled from the gradient.
     References:
         Muon: An optimizer for hidden layers in neural networks (Jordan et al., 2024), https://kellerjordan.github.io/posts/muon
     """
 
-    def __init__(self, params: Iterable[Tensor], lr: float = 0.02, momentum: float = 0.95) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum})
+    def __init__(
+        self, params: Iterable[Tensor], lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -62,6 +68,7 @@ class Muon(torch.optim.Optimizer):
                 updates = orthogonalize(torch.stack([self._momentum(w, group) for w in weights]))
                 rate = group["lr"] * max(1.0, rows / columns) ** 0.5
                 for weight, update in zip(weights, updates, strict=True):
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
                     weight.sub_(update.view_as(weight), alpha=rate)
 
     def _momentum(self, weight: Tensor, group: dict[str, Any]) -> Tensor:

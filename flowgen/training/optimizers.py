@@ -11,38 +11,45 @@ from flowgen.training.muon import Muon
 __all__ = ["OPTIMIZERS", "learning_rate_factor", "make_optimizers"]
 
 
-def _muon(model: nn.Module, lr: float, muon_lr: float) -> list[torch.optim.Optimizer]:
+def _muon(model: nn.Module, lr: float, muon_lr: float, weight_decay: float) -> list[torch.optim.Optimizer]:
     matrices = {
         id(module.weight): module.weight for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)
     }
     rest = [parameter for parameter in model.parameters() if id(parameter) not in matrices]
-    return [Muon(matrices.values(), lr=muon_lr), torch.optim.AdamW(rest, lr=lr, weight_decay=0.0)]
+    return [
+        Muon(matrices.values(), lr=muon_lr, weight_decay=weight_decay),
+        torch.optim.AdamW(rest, lr=lr, weight_decay=0.0),
+    ]
 
 
-def _adamw(model: nn.Module, lr: float, muon_lr: float) -> list[torch.optim.Optimizer]:
+def _adamw(model: nn.Module, lr: float, muon_lr: float, weight_decay: float) -> list[torch.optim.Optimizer]:
     return [torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.0)]
 
 
-def _adamax(model: nn.Module, lr: float, muon_lr: float) -> list[torch.optim.Optimizer]:
+def _adamax(model: nn.Module, lr: float, muon_lr: float, weight_decay: float) -> list[torch.optim.Optimizer]:
     return [torch.optim.Adamax(model.parameters(), lr=lr)]
 
 
-OPTIMIZERS: dict[str, Callable[[nn.Module, float, float], list[torch.optim.Optimizer]]] = {
+OPTIMIZERS: dict[str, Callable[[nn.Module, float, float, float], list[torch.optim.Optimizer]]] = {
     "muon": _muon,
     "adamw": _adamw,
     "adamax": _adamax,
 }
 
 
-def make_optimizers(name: str, model: nn.Module, lr: float, muon_lr: float) -> list[torch.optim.Optimizer]:
+def make_optimizers(
+    name: str, model: nn.Module, lr: float, muon_lr: float, weight_decay: float = 0.0
+) -> list[torch.optim.Optimizer]:
     """The optimisers of a model; with "muon", kernels and matrices of its nets go to Muon and the rest to AdamW.
+
+    Weight decay is Muon's alone: what is left to the others are biases, scales and embeddings.
 
     Raises:
         FlowgenError: if no optimiser has this name.
     """
     if name not in OPTIMIZERS:
         raise FlowgenError(f"There is no optimiser {name!r}; choose one of {', '.join(OPTIMIZERS)}.")
-    return OPTIMIZERS[name](model, lr, muon_lr)
+    return OPTIMIZERS[name](model, lr, muon_lr, weight_decay)
 
 
 def learning_rate_factor(step: int, total: int | None, *, warmup: int, decay: float) -> float:

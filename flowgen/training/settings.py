@@ -25,9 +25,10 @@ class Settings:
     optimizer: Literal["muon", "adamw", "adamax"] = field(default="muon", metadata={"help": "optimiser"})
     lr: float = field(default=2e-3, metadata={"help": "learning rate of AdamW or Adamax", "min": 0.0})
     muon_lr: float = field(default=0.02, metadata={"help": "learning rate of Muon", "min": 0.0})
+    weight_decay: float = field(default=0.1, metadata={"help": "weight decay of Muon's weights", "min": 0.0})
     warmup: int = field(default=100, metadata={"help": "steps of linear warm-up", "min": 0})
     decay: float = field(
-        default=0.6, metadata={"help": "share of the steps, at the end, of linear decay", "min": 0.0, "max": 1.0}
+        default=1.0, metadata={"help": "share of the steps, at the end, of linear decay", "min": 0.0, "max": 1.0}
     )
     clip: float = field(default=1.0, metadata={"help": "largest gradient norm, of bits/dim", "min": 0.0})
     ema: float = field(
@@ -44,6 +45,8 @@ class Settings:
             raise FlowgenError("--batch-size must be at least 1, --clip above 0 and --warmup at least 0.")
         if not (0 <= self.lr <= LARGEST_RATE and 0 <= self.muon_lr <= LARGEST_RATE):
             raise FlowgenError(f"--lr and --muon-lr must lie in [0, {LARGEST_RATE:g}].")
+        if not 0 <= self.weight_decay * max(self.muon_lr, 1) <= 1:
+            raise FlowgenError("--weight-decay must lie in [0, 1], and in [0, 1 / --muon-lr].")
         if self.mixed_precision not in ("no", "bf16"):
             raise FlowgenError(f"There is no precision {self.mixed_precision!r}; choose no or bf16.")
 

@@ -40,8 +40,8 @@ def test_muon_is_torchs_muon_on_matrices(shape: tuple[int, int]) -> None:
     """torch's keeps (1 - momentum) times our velocity, which an orthogonal update forgets; it works in bfloat16."""
     start, ours, theirs = _random(*shape), _random(*shape).requires_grad_(), _random(*shape).requires_grad_()
     optimizers = [
-        Muon([ours], lr=0.02, momentum=0.9),
-        torch.optim.Muon([theirs], lr=0.02, momentum=0.9, weight_decay=0.0),
+        Muon([ours], lr=0.02, momentum=0.9, weight_decay=0.3),
+        torch.optim.Muon([theirs], lr=0.02, momentum=0.9, weight_decay=0.3),
     ]
     for step in range(5):
         ours.grad = theirs.grad = _random(*shape, seed=step + 1)

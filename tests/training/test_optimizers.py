@@ -23,13 +23,14 @@ def test_every_weight_has_exactly_one_optimizer(name: str, recipe: str) -> None:
 def test_muon_takes_the_kernels_and_matrices_of_nets_and_nothing_else() -> None:
     model = MODELS["glow"](depth=2, hidden=8).build((1, 8, 8))
     assert isinstance(model, nn.Module)
-    muon, adamw = make_optimizers("muon", model, lr=1e-3, muon_lr=1e-2)
+    muon, adamw = make_optimizers("muon", model, lr=1e-3, muon_lr=1e-2, weight_decay=0.1)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     by_muon = {names[id(p)] for p in muon.param_groups[0]["params"]}
     by_adamw = {names[id(p)] for p in adamw.param_groups[0]["params"]}
     assert all("conditioner" in name and name.endswith("weight") for name in by_muon)
     assert any("lower" in name for name in by_adamw)  # a matrix too, but of a bijection: it is no net's
     assert muon.param_groups[0]["lr"] == 1e-2
+    assert [group["weight_decay"] for group in muon.param_groups + adamw.param_groups] == [0.1, 0.0]
     assert adamw.param_groups[0]["lr"] == 1e-3
 
 
@@ -74,6 +75,9 @@ def test_the_rate_is_the_same_before_the_total_is_known() -> None:
         ({"steps": 1, "lr": -1.0}, "--lr"),
         ({"steps": 1, "lr": 1e38}, "--lr"),
         ({"steps": 1, "muon_lr": math.nan}, "--muon-lr"),
+        ({"steps": 1, "weight_decay": -0.1}, "--weight-decay"),
+        ({"steps": 1, "weight_decay": math.nan}, "--weight-decay"),
+        ({"steps": 1, "weight_decay": 0.5, "muon_lr": 3.0}, "--weight-decay"),
         ({"steps": 1, "mixed_precision": "fp16"}, "bf16"),
     ],
 )
