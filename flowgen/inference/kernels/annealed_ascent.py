@@ -43,7 +43,9 @@ class AnnealedAscent:
     def init(self, target: Target, position: Tensor) -> GradientState:
         return start(target, position)
 
-    def step(self, target: Target, state: GradientState, generator: Randomness) -> tuple[GradientState, Info]:
+    def step(
+        self, target: Target, state: GradientState, generator: Randomness, *, warmup: bool = False
+    ) -> tuple[GradientState, Info]:
         length = self.step_size * self.decay / (self.decay + state.step)
         noise = normal_like(state.position, generator)
         position = langevin_update(state.position, state.gradient, 2 * length, length / 2, noise)

@@ -44,7 +44,9 @@ class Langevin:
     def init(self, target: Target, position: Tensor) -> GradientState:
         return start(target, position)
 
-    def step(self, target: Target, state: GradientState, generator: Randomness) -> tuple[GradientState, Info]:
+    def step(
+        self, target: Target, state: GradientState, generator: Randomness, *, warmup: bool = False
+    ) -> tuple[GradientState, Info]:
         noise = normal_like(state.position, generator)
         position = langevin_update(state.position, state.gradient, self.step_size, self.temperature, noise)
         proposed, finite = propose(target, state, position)
