@@ -1,7 +1,7 @@
 """Inpainting: a kernel moves chains over a target, and every step is a frame."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
@@ -130,15 +130,28 @@ def complete(
 def _by_kernel(
     model: "ImageModel", image: Tensor, known: Tensor, kernel: Kernel, steps: int, randomness: ChainGenerators
 ) -> Iterator[Frame]:
-    target = pixel_target(model, image, known, jacobian=kernel.jacobian)
     search = Search(model, image, known)
     w = search.first(len(randomness.generators), randomness)
-    kernel.init(target, search.pixels(w))  # an impossible picture is refused here, before any frame
-    return _search_and_run(search, w, target, kernel, steps, randomness)
+    target, place = _setting(search, kernel)
+    kernel.init(target, place(w))  # an impossible picture is refused here, before any frame
+    return _search_and_run(search, w, target, place, kernel, steps, randomness)
+
+
+def _setting(search: Search, kernel: Kernel) -> tuple[Target, Callable[[Tensor], Tensor]]:
+    """What a kernel explores, and where in it a latent of the search is."""
+    if kernel.latent:
+        return search.augmented, lambda w: w
+    return pixel_target(search.model, search.image, search.known, jacobian=kernel.jacobian), search.pixels
 
 
 def _search_and_run(
-    search: Search, w: Tensor, target: Target, kernel: Kernel, num_steps: int, randomness: Randomness
+    search: Search,
+    w: Tensor,
+    target: Target,
+    place: Callable[[Tensor], Tensor],
+    kernel: Kernel,
+    num_steps: int,
+    randomness: Randomness,
 ) -> Iterator[Frame]:
     """First the search for a start, whose frames are warm-up, then the kernel's own run, as one stream.
 
@@ -147,12 +160,12 @@ def _search_and_run(
     num_search = min(SEARCH_STEPS, num_steps // 2)
     num_left = num_steps - num_search
     num_warmup = num_left // 2 if kernel.jacobian else 0
-    fallback = search.pixels(w)
+    fallback = place(w)
     if num_search:
         for frame in inpaint(search.target, search.kernel, w, num_search, num_warmup=num_search, generator=randomness):
             w = frame.position
             yield replace(frame, num_steps=num_steps)
-    position = _where_finite(target, search.pixels(w), fallback)
+    position = _where_finite(target, place(w), fallback)
     for frame in inpaint(target, kernel, position, num_left, num_warmup=num_warmup, generator=randomness):
         yield replace(frame, step=frame.step + num_search, num_steps=num_steps)
 

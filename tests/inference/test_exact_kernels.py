@@ -10,13 +10,26 @@ import torch
 from torch import Tensor
 
 from flowgen.density import StandardLogistic
+from flowgen.errors import FlowgenError
 from flowgen.inference.chains import ChainGenerators, normal_like, uniform_like
-from flowgen.inference.kernels import HMC, KERNELS, MALA, Metropolis, hmc, mala, metropolis
+from flowgen.inference.kernels import (
+    HMC,
+    KERNELS,
+    MALA,
+    PCN,
+    PLMCMC,
+    Independence,
+    Metropolis,
+    hmc,
+    mala,
+    metropolis,
+    prior_moves,
+)
 from flowgen.inference.kernels.step_sizes import StepSizes
 from flowgen.inference.target import Reals, Target, pixel_target
 
 DOUBLE = torch.float64
-EXACT = [name for name, kernel in KERNELS.items() if hasattr(kernel(), "target_acceptance")]
+ADAPTIVE = [name for name, kernel in KERNELS.items() if hasattr(kernel(), "target_acceptance")]
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,9 @@ PROOFS = {
     "mala": Proof(MALA(step_size=0.1), 100, 150),
     "hmc": Proof(HMC(step_size=0.1, num_leapfrog=5), 60, 40),
     "metropolis": Proof(Metropolis(step_size=0.5), 150, 250),
+    "pcn": Proof(PCN(), 150, 250),
+    "independence": Proof(Independence(), 0, 1200),
+    "pl_mcmc": Proof(PLMCMC(), 150, 300),
 }
 
 
@@ -85,6 +101,9 @@ WRONG: dict[str, tuple[str, Any, str, Callable[..., Any]]] = {
     "mala without rejection": ("mala", mala, "decide", accept_all),
     "hmc without the kinetic energy": ("hmc", hmc, "_energy", lambda state, momentum: -state.log_density),
     "metropolis without rejection": ("metropolis", metropolis, "decide", accept_all),
+    "pcn without rejection": ("pcn", prior_moves, "decide", accept_all),
+    "independence without rejection": ("independence", prior_moves, "decide", accept_all),
+    "pl_mcmc without rejection": ("pl_mcmc", prior_moves, "decide", accept_all),
 }
 
 
@@ -137,10 +156,13 @@ BALANCED = {
     "mala": MALA(step_size=0.8),
     "hmc": HMC(step_size=0.5, num_leapfrog=3),
     "metropolis": Metropolis(step_size=1.0),
+    "pcn": PCN(step_size=0.5),
+    "independence": Independence(),
+    "pl_mcmc": PLMCMC(step_size=0.5, leaps=0.3),
 }
 
 
-@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("name", [*ADAPTIVE, "independence"])
 def test_a_step_is_in_detailed_balance(name):
     assert imbalance(BALANCED[name]) < 4
 
@@ -234,17 +256,17 @@ def test_what_is_accepted_moves_and_what_is_not_stays():
     torch.testing.assert_close(state.log_density, target.log_density(state.position))
 
 
-@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("name", ADAPTIVE)
 @pytest.mark.parametrize("step_size", [1e-4, 0.9])
 def test_warm_up_finds_the_wanted_acceptance_and_freezes(name, step_size):
     """In ten dimensions, from far too short and from too long; then 400 steps of 24 chains with what was found.
 
     The second half of warm-up must accept what is wanted. What is kept is the mean of log eps, about which acceptance
-    is curved: it comes out somewhat higher for HMC and MALA and lower for a random walk, less so the longer the warm-up.
+    is curved: it comes out somewhat higher for HMC and MALA and lower for a random walk, less so after a longer one.
     """
     target, mean, _ = gaussian_target(10)
-    path = {"num_leapfrog": 3} if name == "hmc" else {}
-    kernel, generator = KERNELS[name](step_size=step_size, **path), torch.Generator().manual_seed(2)
+    options = {"hmc": {"num_leapfrog": 3}, "pl_mcmc": {"leaps": 0.0}}.get(name, {})  # a leap is not what is tuned
+    kernel, generator = KERNELS[name](step_size=step_size, **options), torch.Generator().manual_seed(2)
     state = kernel.init(target, mean + torch.randn(24, 10, dtype=DOUBLE, generator=generator))
     found, accepted = None, []
     for step in range(1000):
@@ -259,7 +281,7 @@ def test_warm_up_finds_the_wanted_acceptance_and_freezes(name, step_size):
     assert (frozen - kernel.target_acceptance).abs().max() < 0.15
 
 
-@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("name", ADAPTIVE)
 def test_without_warm_up_the_step_size_is_as_given(name):
     target, mean, _ = gaussian_target()
     kernel = KERNELS[name](step_size=0.123)
@@ -280,6 +302,38 @@ def test_dual_averaging_is_the_papers():
         mean = t**-0.75 * log_size + (1 - t**-0.75) * mean
         assert sizes.sizes(warmup=True).item() == pytest.approx(math.exp(log_size))
         assert sizes.sizes(warmup=False).item() == pytest.approx(math.exp(mean))
+
+
+def test_a_chain_learns_from_steps_of_its_own_length_alone():
+    """Of PL-MCMC's moves, those are the local ones: half of the chains leap at a time, and learn nothing by it."""
+    sizes, rates = StepSizes.start(0.05, torch.zeros(2)), torch.tensor([1.0, 1.0])
+    learnt = sizes.learn(rates, 0.3, warmup=True, heeded=torch.tensor([True, False]))
+    assert learnt.age.tolist() == [1, 0]
+    assert learnt.log_size[0] > sizes.log_size[0]
+    assert learnt.log_size[1] == sizes.log_size[1]
+    target, mean, _ = gaussian_target()
+    state = PLMCMC(leaps=0.5).init(target, mean.expand(1000, 2))
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(10):
+        state, _ = PLMCMC(leaps=0.5).step(target, state, generator, warmup=True)
+    assert state.step_sizes.age.mean().item() == pytest.approx(5, abs=0.2)
+
+
+def test_pcn_accepts_all_where_the_reference_is_all():
+    """In a thousand dimensions, at any length, where a random walk would be refused."""
+    target = Target(lambda u: 0 * u.sum(1), StandardLogistic((1000,)).double(), Reals(1000), lambda u: u)
+    state, generator = PCN(step_size=0.5).init(target, torch.zeros(4, 1000, dtype=DOUBLE)), torch.Generator()
+    for _ in range(100):
+        state, info = PCN(step_size=0.5).step(target, state, generator)
+        assert (info.acceptance == 1).all()
+    assert state.position.std().item() == pytest.approx(math.pi / math.sqrt(3), rel=0.06)
+
+
+@pytest.mark.parametrize("name", ["pcn", "independence", "pl_mcmc"])
+def test_without_a_reference_there_is_a_sentence(name):
+    target = Target(lambda u: u.sum(1), None, Reals(3), lambda u: u)
+    with pytest.raises(FlowgenError, match=r"reference, .* has none: choose Metropolis, MALA or HMC"):
+        KERNELS[name]().init(target, torch.zeros(2, 3))
 
 
 def test_step_sizes_stay_within_their_range():

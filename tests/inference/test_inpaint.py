@@ -40,7 +40,7 @@ def last(frames):
 @pytest.mark.parametrize("method", KERNELS)
 def test_frames_come_step_by_step_with_the_known_bytes_untouched(model, image, known, method):
     frames = list(complete(model, image, known, method=method, num=3, steps=5))
-    adjusts = hasattr(KERNELS[method](), "target_acceptance")
+    adjusts = method not in ("gradient_ascent", "annealed_ascent", "langevin")
     assert [frame.step for frame in frames] == [1, 2, 3, 4, 5]
     assert all(frame.num_steps == 5 for frame in frames)
     for frame in frames:

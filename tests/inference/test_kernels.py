@@ -4,6 +4,7 @@ import math
 import pytest
 import torch
 
+from flowgen.density import StandardNormal
 from flowgen.errors import FlowgenError
 from flowgen.inference.chains import ChainGenerators
 from flowgen.inference.kernels import KERNELS, AnnealedAscent, GradientAscent, Langevin
@@ -148,7 +149,7 @@ def test_a_step_is_one_pass_but_for_paths(gaussian, name):
     assert passes == [3] * (1 + 10 * LONG_STEPS.get(name, 1))
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", [name for name, kernel in KERNELS.items() if not kernel.latent])
 def test_what_is_not_finite_is_refused_and_counted(name):
     """Chain 0 starts at the edge and is pushed over it; chain 1 is far from it and must not notice."""
     kernel = KERNELS[name](step_size=0.3)
@@ -167,6 +168,29 @@ def test_what_is_not_finite_is_refused_and_counted(name):
     assert state.position[1].mean() > -5000
 
 
+@pytest.mark.parametrize("name", [name for name, kernel in KERNELS.items() if kernel.latent])
+def test_each_proposal_from_the_reference_that_is_not_finite_is_refused_and_counted(name):
+    seen = []
+
+    def log_likelihood(u):
+        seen.append(cliff().log_likelihood(u))
+        return seen[-1]
+
+    target = Target(log_likelihood, StandardNormal((3,)), Reals(3), lambda u: u)
+    kernel, generator = KERNELS[name](), torch.Generator().manual_seed(0)
+    state = kernel.init(target, torch.tensor([[0.49] * 3, [-1.0] * 3]))
+    refused = torch.zeros(2, dtype=torch.int64)
+    for _ in range(200):
+        state, info = kernel.step(target, state, generator)
+        refused += info.rejected
+        assert (info.acceptance[info.rejected] == 0).all()
+        assert state.position.isfinite().all()
+        assert state.log_density.isfinite().all()
+        assert (state.position.amax(1) <= 0.5).all()
+    assert torch.equal(refused, torch.stack(seen).isnan().sum(0))
+    assert (refused > 0).all()
+
+
 @pytest.mark.parametrize("name", KERNELS)
 def test_chains_know_nothing_of_each_other(gaussian, name):
     kernel = KERNELS[name]()
@@ -179,7 +203,7 @@ def test_chains_know_nothing_of_each_other(gaussian, name):
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_a_start_that_is_impossible_is_refused(name):
-    impossible = Target(lambda u: u.sum(1) - torch.inf, None, Reals(3), lambda u: u)
+    impossible = Target(lambda u: u.sum(1) - torch.inf, StandardNormal((3,)), Reals(3), lambda u: u)
     with pytest.raises(FlowgenError, match="impossible"):
         KERNELS[name]().init(impossible, torch.zeros(2, 3))
 

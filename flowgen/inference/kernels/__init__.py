@@ -6,17 +6,23 @@ from flowgen.hyperparameters import configure
 from flowgen.inference.kernels.annealed_ascent import AnnealedAscent
 from flowgen.inference.kernels.gradient_ascent import GradientAscent
 from flowgen.inference.kernels.hmc import HMC
+from flowgen.inference.kernels.independence import Independence
 from flowgen.inference.kernels.kernel import Info, Kernel, State
 from flowgen.inference.kernels.langevin import Langevin
 from flowgen.inference.kernels.mala import MALA
 from flowgen.inference.kernels.metropolis import Metropolis
+from flowgen.inference.kernels.pcn import PCN
+from flowgen.inference.kernels.pl_mcmc import PLMCMC
 
 __all__ = [
     "HMC",
     "KERNELS",
     "MALA",
+    "PCN",
+    "PLMCMC",
     "AnnealedAscent",
     "GradientAscent",
+    "Independence",
     "Info",
     "Kernel",
     "Langevin",
@@ -32,4 +38,7 @@ KERNELS: dict[str, type[Any]] = {
     "mala": MALA,
     "hmc": HMC,
     "metropolis": Metropolis,
+    "pcn": PCN,
+    "independence": Independence,
+    "pl_mcmc": PLMCMC,
 }

@@ -31,6 +31,7 @@ class AnnealedAscent:
 
     serves: ClassVar[tuple[type, ...]] = (Reals,)
     jacobian: ClassVar[bool] = False
+    latent: ClassVar[bool] = False
 
     step_size: float = field(default=0.01, metadata={"help": "a_0: the first step's length", "min": 1e-6, "max": 10.0})
     decay: float = field(

@@ -58,6 +58,7 @@ class GradientAscent:
 
     serves: ClassVar[tuple[type, ...]] = (Reals,)
     jacobian: ClassVar[bool] = False
+    latent: ClassVar[bool] = False
 
     step_size: float = field(
         default=0.2, metadata={"help": "length of the first step; it adapts from there", "min": 1e-6, "max": 10.0}

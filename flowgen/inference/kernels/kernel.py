@@ -47,6 +47,7 @@ class Kernel(Protocol):
 
     serves: ClassVar[tuple[type, ...]]  # the spaces whose targets it can move in
     jacobian: ClassVar[bool]  # True for samplers; False for what seeks the mode, of the density in pixel coordinates
+    latent: ClassVar[bool]  # True for what proposes from the reference: of a flow, it moves in the latent space
 
     def init(self, target: Target, position: Tensor) -> Any:
         """The state at a position (chains, dim)."""

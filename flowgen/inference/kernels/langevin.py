@@ -30,6 +30,7 @@ class Langevin:
 
     serves: ClassVar[tuple[type, ...]] = (Reals,)
     jacobian: ClassVar[bool] = True
+    latent: ClassVar[bool] = False
 
     step_size: float = field(
         default=0.01, metadata={"help": "eps: larger explores faster and is less exact", "min": 1e-6, "max": 10.0}

@@ -44,6 +44,7 @@ class MALA:
 
     serves: ClassVar[tuple[type, ...]] = (Reals,)
     jacobian: ClassVar[bool] = True
+    latent: ClassVar[bool] = False
 
     step_size: float = field(
         default=0.01, metadata={"help": "eps of the first step; warm-up adapts it", "min": 1e-6, "max": 10.0}

@@ -48,6 +48,7 @@ class Metropolis:
 
     serves: ClassVar[tuple[type, ...]] = (Reals,)
     jacobian: ClassVar[bool] = True
+    latent: ClassVar[bool] = False
 
     step_size: float = field(
         default=0.1, metadata={"help": "eps: the first step's length; warm-up adapts it", "min": 1e-6, "max": 10.0}
