@@ -130,8 +130,9 @@ def augmented_target(
         density(w) = p(x_hidden, x_known) N(c(G(w)_known); c(x_known), sigma^2) |det dG/dw|,   x_hidden = G(w)_hidden
 
     In pixels it is p(x_hidden, x_known) times a density of G(w)_known alone, of which nothing comes back: whatever
-    sigma and c, what is left of x_hidden is p(x_hidden | x_known). A larger sigma moves more freely, and is accepted
-    less often. Since p(G(w)) |det dG/dw| is N(w; 0, I), no determinant is worked out by itself:
+    sigma and c, what is left of x_hidden is p(x_hidden | x_known). Sigma decides how fast: a small one holds the
+    chain to short steps, and one wider than the model's own idea of the known pixels sends it into tails that
+    proposals from the reference seldom reach. Since p(G(w)) |det dG/dw| is N(w; 0, I), no determinant is worked out:
 
         log_likelihood(w) = log p(x_hidden, x_known) - log p(G(w)) - 1/(2 sigma^2) sum_known (c(x) - c(G(w)))^2
 
