@@ -7,7 +7,7 @@ from flowgen.inference.inpaint import METHODS, complete, inpaint, methods_for, m
 from flowgen.inference.interpolate import interpolate
 from flowgen.inference.kernels import KERNELS
 from flowgen.inference.sample import draw
-from flowgen.inference.target import Levels, Reals, Target, pixel_target
+from flowgen.inference.target import Levels, Reals, Target, augmented_target, pixel_target
 
 __all__ = [
     "KERNELS",
@@ -18,6 +18,7 @@ __all__ = [
     "Levels",
     "Reals",
     "Target",
+    "augmented_target",
     "complete",
     "draw",
     "inpaint",

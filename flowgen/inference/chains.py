@@ -7,7 +7,7 @@ from torch import Tensor
 
 from flowgen import rng
 
-__all__ = ["ChainGenerators", "Randomness", "normal_like"]
+__all__ = ["ChainGenerators", "Randomness", "normal_like", "uniform_like"]
 
 
 class ChainGenerators:
@@ -33,3 +33,10 @@ def normal_like(u: Tensor, randomness: Randomness) -> Tensor:
     if isinstance(randomness, ChainGenerators):
         return torch.stack([torch.randn(u.shape[1:], generator=one) for one in randomness.generators]).to(u)
     return torch.randn(u.shape, generator=randomness, dtype=u.dtype, device=randomness.device).to(u.device)
+
+
+def uniform_like(values: Tensor, randomness: Randomness) -> Tensor:
+    """Uniform draws in (0, 1) of the shape (chains,), dtype and device of values."""
+    if isinstance(randomness, ChainGenerators):
+        return torch.cat([rng.uniform((1,), one) for one in randomness.generators]).to(values)
+    return rng.uniform(values.shape, randomness, dtype=values.dtype).to(values.device)

@@ -18,7 +18,8 @@ class Frame:
         position: the unknowns, (chains, dim).
         log_density: of the target, (chains,), in nats up to a constant.
         rejections: (chains,) how many proposals so far were not finite and refused.
-        acceptance: (chains,) mean probability of acceptance so far, None for kernels that accept all.
+        acceptance: (chains,) mean probability of acceptance so far, from the end of warm-up on; None for kernels that
+            accept all.
         warming_up: True while the kernel still adapts; such frames are no draws.
     """
 

@@ -1,7 +1,7 @@
 """Inpainting: a kernel moves chains over a target, and every step is a frame."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
@@ -66,8 +66,11 @@ def _frames(
     rejections = torch.zeros_like(state.log_density, dtype=torch.int64)
     accepted = torch.zeros_like(state.log_density)
     for step in range(1, num_steps + 1):
-        state, info = kernel.step(target, state, generator)
+        warming_up = step <= num_warmup
+        state, info = kernel.step(target, state, generator, warmup=warming_up)
         rejections = rejections + info.rejected
+        if step == num_warmup + 1:
+            accepted = torch.zeros_like(accepted)  # what a step size accepted that was still sought says nothing
         accepted = accepted if info.acceptance is None else accepted + info.acceptance
         yield Frame(
             step=step,
@@ -75,8 +78,8 @@ def _frames(
             position=state.position,
             log_density=state.log_density,
             rejections=rejections,
-            acceptance=None if info.acceptance is None else accepted / step,
-            warming_up=step <= num_warmup,
+            acceptance=None if info.acceptance is None else accepted / (step if warming_up else step - num_warmup),
+            warming_up=warming_up,
             to_image=target.to_image,
         )
 
@@ -127,25 +130,43 @@ def complete(
 def _by_kernel(
     model: "ImageModel", image: Tensor, known: Tensor, kernel: Kernel, steps: int, randomness: ChainGenerators
 ) -> Iterator[Frame]:
-    target = pixel_target(model, image, known, jacobian=kernel.jacobian)
     search = Search(model, image, known)
     w = search.first(len(randomness.generators), randomness)
-    kernel.init(target, search.pixels(w))  # an impossible picture is refused here, before any frame
-    return _search_and_run(search, w, target, kernel, steps, randomness)
+    target, place = _setting(search, kernel)
+    kernel.init(target, place(w))  # an impossible picture is refused here, before any frame
+    return _search_and_run(search, w, target, place, kernel, steps, randomness)
+
+
+def _setting(search: Search, kernel: Kernel) -> tuple[Target, Callable[[Tensor], Tensor]]:
+    """What a kernel explores, and where in it a latent of the search is."""
+    if kernel.latent:
+        return search.augmented, lambda w: w
+    return pixel_target(search.model, search.image, search.known, jacobian=kernel.jacobian), search.pixels
 
 
 def _search_and_run(
-    search: Search, w: Tensor, target: Target, kernel: Kernel, num_steps: int, randomness: Randomness
+    search: Search,
+    w: Tensor,
+    target: Target,
+    place: Callable[[Tensor], Tensor],
+    kernel: Kernel,
+    num_steps: int,
+    randomness: Randomness,
 ) -> Iterator[Frame]:
-    """First the search for a start, whose frames are warm-up, then the kernel's own run, as one stream."""
+    """First the search for a start, whose frames are warm-up, then the kernel's own run, as one stream.
+
+    Half of a sampler's own run is warm-up too: it tunes the step size and forgets the start.
+    """
     num_search = min(SEARCH_STEPS, num_steps // 2)
-    fallback = search.pixels(w)
+    num_left = num_steps - num_search
+    num_warmup = num_left // 2 if kernel.jacobian else 0
+    fallback = place(w)
     if num_search:
         for frame in inpaint(search.target, search.kernel, w, num_search, num_warmup=num_search, generator=randomness):
             w = frame.position
             yield replace(frame, num_steps=num_steps)
-    position = _where_finite(target, search.pixels(w), fallback)
-    for frame in inpaint(target, kernel, position, num_steps - num_search, generator=randomness):
+    position = _where_finite(target, place(w), fallback)
+    for frame in inpaint(target, kernel, position, num_left, num_warmup=num_warmup, generator=randomness):
         yield replace(frame, step=frame.step + num_search, num_steps=num_steps)
 
 

@@ -7,7 +7,7 @@ there. So a run begins in the latent space, where plausible pictures are near th
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from torch import Tensor
 from flowgen.data.images import midpoints
 from flowgen.inference.chains import Randomness, normal_like
 from flowgen.inference.kernels.gradient_ascent import GradientAscent
-from flowgen.inference.target import Target, hidden_coordinates, latent_target
+from flowgen.inference.target import Target, augmented_target, hidden_coordinates, latent_target
 
 if TYPE_CHECKING:
     from flowgen.models.image_model import ImageModel
@@ -50,9 +50,18 @@ class Search:
         For models of the unit box that is in log-odds: there a wrong pixel has a slope to follow, and in pixel values
         a black one that should be white has none.
         """
+        return latent_target(self.model, self.image, self.known, **self._comparison)
+
+    @cached_property
+    def augmented(self) -> Target:
+        """The exact posterior in the same latents, by the same comparison: where the search ends, samplers begin."""
+        return augmented_target(self.model, self.image, self.known, **self._comparison)
+
+    @property
+    def _comparison(self) -> dict[str, Any]:
         if self.model.support == "unit":
-            return latent_target(self.model, self.image, self.known, sigma=SIGMA_LOGIT, coordinates=_log_odds)
-        return latent_target(self.model, self.image, self.known, sigma=SIGMA_PIXEL, coordinates=lambda x: x)
+            return {"sigma": SIGMA_LOGIT, "coordinates": _log_odds}
+        return {"sigma": SIGMA_PIXEL, "coordinates": lambda x: x}
 
     @torch.no_grad()
     def first(self, chains: int, randomness: Randomness) -> Tensor:

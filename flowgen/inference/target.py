@@ -13,7 +13,7 @@ from flowgen.density import Density, StandardLogistic, StandardNormal
 if TYPE_CHECKING:
     from flowgen.models.image_model import ImageModel
 
-__all__ = ["Levels", "Reals", "Space", "Target", "latent_target", "pixel_target"]
+__all__ = ["Levels", "Reals", "Space", "Target", "augmented_target", "latent_target", "pixel_target"]
 
 
 @dataclass(frozen=True)
@@ -119,21 +119,76 @@ def latent_target(
         sigma: the noise's standard deviation, in the coordinates of the comparison.
         coordinates: c, elementwise; log-odds or pixel values.
     """
+    return _latents(model, image, known, _agreement(model, image, known, sigma, coordinates))
+
+
+def augmented_target(
+    model: "ImageModel", image: Tensor, known: Tensor, *, sigma: float, coordinates: Callable[[Tensor], Tensor]
+) -> Target:
+    """The hidden pixels given the known ones, exactly, in the latent space and for every sigma.
+
+        density(w) = p(x_hidden, x_known) N(c(G(w)_known); c(x_known), sigma^2) |det dG/dw|,   x_hidden = G(w)_hidden
+
+    In pixels it is p(x_hidden, x_known) times a density of G(w)_known alone, of which nothing comes back: whatever
+    sigma and c, what is left of x_hidden is p(x_hidden | x_known). Sigma decides how fast: a small one holds the
+    chain to short steps, and one wider than the model's own idea of the known pixels sends it into tails that
+    proposals from the reference seldom reach. Since p(G(w)) |det dG/dw| is N(w; 0, I), no determinant is worked out:
+
+        log_likelihood(w) = log p(x_hidden, x_known) - log p(G(w)) - 1/(2 sigma^2) sum_known (c(x) - c(G(w)))^2
+
+    with the standard normal as its reference, at the cost of decoding and a batch of two passes. A model of all of R^d
+    is left as it is, with values beyond [0, 1] that are shown as the nearest byte.
+
+    Args:
+        model: gives decode and log_prob, and a prior with from_normal.
+        image: (c, h, w) bytes below `model.levels`.
+        known: (c, h, w) bool, True where observed.
+        sigma: the standard deviation of what stands in for the known pixels, in the coordinates of the comparison.
+        coordinates: c, elementwise; log-odds or pixel values.
+    References:
+        Projected Latent Markov Chain Monte Carlo (Cannella et al., 2021), arXiv:2007.06140
+    """
+    anchor = model.prior.anchor
+    mask, observed = known.to(anchor.device), midpoints(image, model.levels).to(anchor)
+    agreement = _agreement(model, image, known, sigma, coordinates)
+
+    def weigh(x: Tensor) -> Tensor:
+        completed, decoded = model.log_prob(torch.cat([torch.where(mask, observed, x), x])).chunk(2)
+        return completed - decoded + agreement(x)
+
+    return _latents(model, image, known, weigh)
+
+
+def _agreement(
+    model: "ImageModel", image: Tensor, known: Tensor, sigma: float, coordinates: Callable[[Tensor], Tensor]
+) -> Callable[[Tensor], Tensor]:
+    """How well pictures (b, c, h, w) agree with the known pixels, (b,): the log of N(c(x_known); c(known), sigma^2)."""
+    anchor = model.prior.anchor
+    mask, observed = known.to(anchor.device), coordinates(midpoints(image, model.levels).to(anchor))
+
+    def agreement(x: Tensor) -> Tensor:
+        return -0.5 * ((coordinates(x) - observed) * mask / sigma).square().flatten(1).sum(1)
+
+    return agreement
+
+
+def _latents(model: "ImageModel", image: Tensor, known: Tensor, weigh: Callable[[Tensor], Tensor]) -> Target:
+    """Normal coordinates of the prior, standard normal but for the log-weight (b,) of the pictures that they decode to.
+
+    Of the pictures, hidden pixels are shown, among the known bytes.
+    """
     anchor = model.prior.anchor
     levels, mask = image.to(anchor.device, torch.uint8), known.to(anchor.device)
-    observed = coordinates(midpoints(levels, model.levels).to(anchor))
 
-    def log_likelihood(w: Tensor) -> Tensor:
-        residual = (coordinates(model.decode(model.prior.from_normal(w))) - observed) * mask
-        return -0.5 * (residual / sigma).square().flatten(1).sum(1)
+    def picture(w: Tensor) -> Tensor:
+        return model.decode(model.prior.from_normal(w))
 
     def to_image(w: Tensor) -> Tensor:
         with torch.no_grad():
-            x = model.decode(model.prior.from_normal(w))
-        return torch.where(mask, levels, to_bytes(x, model.levels))
+            return torch.where(mask, levels, to_bytes(picture(w), model.levels))
 
     dim = mask.numel()
-    return Target(log_likelihood, StandardNormal((dim,)).to(anchor), Reals(dim), to_image)
+    return Target(lambda w: weigh(picture(w)), StandardNormal((dim,)).to(anchor), Reals(dim), to_image)
 
 
 def hidden_coordinates(known: Tensor) -> Tensor:

@@ -27,6 +27,16 @@ class Gaussian:
 
 @pytest.fixture(scope="session")
 def gaussian() -> Gaussian:
+    return posterior_given([[0, 30, 80], [128, 200, 255]])
+
+
+@pytest.fixture(scope="session")
+def central() -> Gaussian:
+    """The same model with known bytes near what it expects: its latent is not far from the origin."""
+    return posterior_given([[0, 118, 80], [128, 200, 100]])
+
+
+def posterior_given(levels: list[list[int]]) -> Gaussian:
     d = 6
     generator = torch.Generator().manual_seed(7)
     weight = 1.5 * torch.eye(d, dtype=torch.float64)
@@ -38,7 +48,7 @@ def gaussian() -> Gaussian:
     flow = Flow(StandardNormal((d,)).double(), Chain([Logit(0.0), Flatten(SHAPE), shift, mix]), SHAPE)
     model = Dequantized(flow, UniformDequantizer(256), 256, support="unit")
 
-    image = torch.tensor([[[0, 30, 80], [128, 200, 255]]], dtype=torch.uint8)
+    image = torch.tensor([levels], dtype=torch.uint8)
     known = torch.tensor([[False, True, False], [False, False, True]])
     # z = W (u + loc) is standard normal, so u ~ N(-loc, (W^T W)^-1); then condition on the known logits.
     precision, k = weight.T @ weight, known.flatten()

@@ -40,6 +40,7 @@ def last(frames):
 @pytest.mark.parametrize("method", KERNELS)
 def test_frames_come_step_by_step_with_the_known_bytes_untouched(model, image, known, method):
     frames = list(complete(model, image, known, method=method, num=3, steps=5))
+    adjusts = method not in ("gradient_ascent", "annealed_ascent", "langevin")
     assert [frame.step for frame in frames] == [1, 2, 3, 4, 5]
     assert all(frame.num_steps == 5 for frame in frames)
     for frame in frames:
@@ -49,9 +50,10 @@ def test_frames_come_step_by_step_with_the_known_bytes_untouched(model, image, k
         assert frame.log_density.shape == (3,)
         assert frame.log_density.isfinite().all()
         assert frame.position.isfinite().all()
-        assert frame.acceptance_rate is None
         assert frame.rejected == 0
+        assert (frame.acceptance is not None) == (adjusts and frame.step > 2), "the search accepts all that ascends"
     assert not torch.equal(frames[0].position, frames[-1].position)
+    assert [frame.warming_up for frame in frames] == [True, True, KERNELS[method].jacobian, False, False]
 
 
 @pytest.mark.parametrize("method", KERNELS)
@@ -180,14 +182,18 @@ def test_acceptance_and_refusals_add_up_over_the_run(gaussian):
 
     @dataclasses.dataclass(frozen=True)
     class Reporting(Langevin):
-        def step(self, target, state, generator):
+        def step(self, target, state, generator, *, warmup=False):
             state, info = super().step(target, state, generator)
             even = state.step % 2 == 0
             rejected = torch.tensor([even, False])
             return state, dataclasses.replace(info, rejected=rejected, acceptance=torch.tensor([float(even), 1.0]))
 
-    frame = last(inpaint(target, Reporting(), torch.zeros(2, 4).double(), 10, generator=torch.Generator()))
+    start = torch.zeros(2, 4, dtype=torch.float64)
+    frame = last(inpaint(target, Reporting(), start, 10, generator=torch.Generator()))
     assert frame.rejections.tolist() == [5, 0]
     assert frame.rejected == 5
     assert frame.acceptance.tolist() == [0.5, 1.0]
     assert frame.acceptance_rate == 0.75
+    frame = last(inpaint(target, Reporting(), start, 8, num_warmup=5, generator=torch.Generator()))
+    assert frame.rejections.tolist() == [4, 0]
+    assert frame.acceptance.tolist() == [pytest.approx(2 / 3), 1.0], "of steps 6, 7 and 8"

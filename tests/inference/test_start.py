@@ -80,7 +80,7 @@ def test_the_search_comes_closer_to_what_is_known(model, image, known):
 
 def test_search_frames_are_marked_and_end_where_the_run_begins(model, image, known):
     frames = list(complete(model, image, known[:1], method="langevin", num=2, steps=6, options={"step_size": 1e-6}))
-    assert [frame.warming_up for frame in frames] == [True] * 3 + [False] * 3
+    assert [frame.warming_up for frame in frames] == [True] * 4 + [False] * 2
     for frame in frames:
         assert torch.equal(frame.levels[:, known], image[known].expand(2, -1))
     difference = frames[2].levels.int() - frames[3].levels.int()

@@ -5,13 +5,40 @@ from typing import Any
 from flowgen.hyperparameters import configure
 from flowgen.inference.kernels.annealed_ascent import AnnealedAscent
 from flowgen.inference.kernels.gradient_ascent import GradientAscent
+from flowgen.inference.kernels.hmc import HMC
+from flowgen.inference.kernels.independence import Independence
 from flowgen.inference.kernels.kernel import Info, Kernel, State
 from flowgen.inference.kernels.langevin import Langevin
+from flowgen.inference.kernels.mala import MALA
+from flowgen.inference.kernels.metropolis import Metropolis
+from flowgen.inference.kernels.pcn import PCN
+from flowgen.inference.kernels.pl_mcmc import PLMCMC
 
-__all__ = ["KERNELS", "AnnealedAscent", "GradientAscent", "Info", "Kernel", "Langevin", "State", "configure"]
+__all__ = [
+    "HMC",
+    "KERNELS",
+    "MALA",
+    "PCN",
+    "PLMCMC",
+    "AnnealedAscent",
+    "GradientAscent",
+    "Independence",
+    "Info",
+    "Kernel",
+    "Langevin",
+    "Metropolis",
+    "State",
+    "configure",
+]
 
 KERNELS: dict[str, type[Any]] = {
     "gradient_ascent": GradientAscent,
     "annealed_ascent": AnnealedAscent,
     "langevin": Langevin,
+    "mala": MALA,
+    "hmc": HMC,
+    "metropolis": Metropolis,
+    "pcn": PCN,
+    "independence": Independence,
+    "pl_mcmc": PLMCMC,
 }

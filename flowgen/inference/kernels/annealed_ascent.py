@@ -31,6 +31,7 @@ class AnnealedAscent:
 
     serves: ClassVar[tuple[type, ...]] = (Reals,)
     jacobian: ClassVar[bool] = False
+    latent: ClassVar[bool] = False
 
     step_size: float = field(default=0.01, metadata={"help": "a_0: the first step's length", "min": 1e-6, "max": 10.0})
     decay: float = field(
@@ -43,7 +44,9 @@ class AnnealedAscent:
     def init(self, target: Target, position: Tensor) -> GradientState:
         return start(target, position)
 
-    def step(self, target: Target, state: GradientState, generator: Randomness) -> tuple[GradientState, Info]:
+    def step(
+        self, target: Target, state: GradientState, generator: Randomness, *, warmup: bool = False
+    ) -> tuple[GradientState, Info]:
         length = self.step_size * self.decay / (self.decay + state.step)
         noise = normal_like(state.position, generator)
         position = langevin_update(state.position, state.gradient, 2 * length, length / 2, noise)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from flowgen.errors import FlowgenError
+from flowgen.inference.kernels.kernel import check_possible
 from flowgen.inference.target import Target
 
 __all__ = ["GradientState", "choose", "evaluate", "langevin_update", "propose", "start"]
@@ -60,12 +60,7 @@ def start(target: Target, position: Tensor) -> GradientState:
         FlowgenError: if the log-density or its gradient is not finite there.
     """
     log_density, gradient = evaluate(target, position)
-    if not bool(_finite(position, log_density, gradient).all()):
-        worst = log_density[~_finite(position, log_density, gradient)][0].item()
-        raise FlowgenError(
-            f"The model finds this picture impossible: the log-density at the start is {worst:g}, or has no gradient. "
-            "Hide less or more of it, or choose another model or seed."
-        )
+    check_possible(log_density, _finite(position, log_density, gradient))
     return GradientState(position.detach(), log_density, gradient)
 
 

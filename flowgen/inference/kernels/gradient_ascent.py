@@ -58,6 +58,7 @@ class GradientAscent:
 
     serves: ClassVar[tuple[type, ...]] = (Reals,)
     jacobian: ClassVar[bool] = False
+    latent: ClassVar[bool] = False
 
     step_size: float = field(
         default=0.2, metadata={"help": "length of the first step; it adapts from there", "min": 1e-6, "max": 10.0}
@@ -74,7 +75,9 @@ class GradientAscent:
         zero, column = torch.zeros_like(state.position), torch.zeros_like(state.position[:, :1])
         return AscentState(**vars(state), mean=zero, square=zero, age=column, length=column + self.step_size)
 
-    def step(self, target: Target, state: AscentState, generator: Randomness) -> tuple[AscentState, Info]:
+    def step(
+        self, target: Target, state: AscentState, generator: Randomness, *, warmup: bool = False
+    ) -> tuple[AscentState, Info]:
         mean = torch.lerp(state.gradient, state.mean, self.momentum)
         square = torch.lerp(state.gradient.square(), state.square, FORGET)
         scale = (square / (1 - FORGET ** (state.step + 1))).sqrt().clamp_min(torch.finfo(square.dtype).tiny)

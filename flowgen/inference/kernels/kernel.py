@@ -5,10 +5,11 @@ from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
+from flowgen.errors import FlowgenError
 from flowgen.inference.chains import Randomness
 from flowgen.inference.target import Target
 
-__all__ = ["Info", "Kernel", "State"]
+__all__ = ["Info", "Kernel", "State", "check_possible"]
 
 
 class State(Protocol):
@@ -46,11 +47,29 @@ class Kernel(Protocol):
 
     serves: ClassVar[tuple[type, ...]]  # the spaces whose targets it can move in
     jacobian: ClassVar[bool]  # True for samplers; False for what seeks the mode, of the density in pixel coordinates
+    latent: ClassVar[bool]  # True for what proposes from the reference: of a flow, it moves in the latent space
 
     def init(self, target: Target, position: Tensor) -> Any:
         """The state at a position (chains, dim)."""
         ...
 
-    def step(self, target: Target, state: Any, generator: Randomness) -> tuple[Any, Info]:
-        """One step of every chain."""
+    def step(self, target: Target, state: Any, generator: Randomness, *, warmup: bool = False) -> tuple[Any, Info]:
+        """One step of every chain; in warm-up a kernel that adapts may do so, and its states are no draws."""
         ...
+
+
+def check_possible(log_density: Tensor, finite: Tensor) -> None:
+    """Make sure that chains can start.
+
+    Args:
+        log_density: at each chain's start, (chains,).
+        finite: (chains,) True where that and all else that the kernel needs is finite.
+
+    Raises:
+        FlowgenError: if anything is not.
+    """
+    if not bool(finite.all()):
+        raise FlowgenError(
+            f"The model finds this picture impossible: the log-density at the start is {log_density[~finite][0]:g}, "
+            "or has no gradient. Hide less or more of it, or choose another model or seed."
+        )

@@ -30,6 +30,7 @@ class Langevin:
 
     serves: ClassVar[tuple[type, ...]] = (Reals,)
     jacobian: ClassVar[bool] = True
+    latent: ClassVar[bool] = False
 
     step_size: float = field(
         default=0.01, metadata={"help": "eps: larger explores faster and is less exact", "min": 1e-6, "max": 10.0}
@@ -44,7 +45,9 @@ class Langevin:
     def init(self, target: Target, position: Tensor) -> GradientState:
         return start(target, position)
 
-    def step(self, target: Target, state: GradientState, generator: Randomness) -> tuple[GradientState, Info]:
+    def step(
+        self, target: Target, state: GradientState, generator: Randomness, *, warmup: bool = False
+    ) -> tuple[GradientState, Info]:
         noise = normal_like(state.position, generator)
         position = langevin_update(state.position, state.gradient, self.step_size, self.temperature, noise)
         proposed, finite = propose(target, state, position)
