@@ -82,8 +82,9 @@ def icdf(cumulative: Tensor, u: Tensor) -> Tensor:
 
 def cell(cumulative: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
     """F(k - 1) and F(k), the ends of what icdf takes to level k: (n, levels) and (n,) integers -> (n,) and (n,)."""
-    edges = F.pad(cumulative, (1, 0))
-    return edges.gather(1, k[:, None])[:, 0], edges.gather(1, k[:, None] + 1)[:, 0]
+    ends = torch.stack((k - 1, k), 1)
+    low, high = cumulative.gather(1, ends.clamp_min(0)).unbind(1)
+    return low.masked_fill(k == 0, 0.0), high
 
 
 class Categorical(Factor):

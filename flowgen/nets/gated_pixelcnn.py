@@ -121,52 +121,79 @@ class _Layer(nn.Module):
 
 
 class _Cache:
-    """For the vertical stack, the rows that it still reaches; for the horizontal one, its current row."""
+    """For the vertical stack, the rows that it still reaches; for the horizontal one, what its current row awaits.
+
+    The time of a pixel goes into launching small operations, so there are few. With sigmoid(b) = (1 + tanh(b / 2)) / 2
+    a gate is one tanh and one product, twice the gate, whose halves the weights have absorbed. What a pixel tells the
+    pixels to its right is added to what these await, for all layers in one batched product: a layer's row begins in
+    `awaiting` so much later, the shorter its dilation, that what a pixel reaches has the same index in all of them.
+    """
 
     def __init__(self, net: GatedPixelCNNNet, n: int, width: int, label: Tensor | None) -> None:
-        self.groups, self.layers = net.groups, [cast(_Layer, layer) for layer in net.layers]
+        self.layers = [cast(_Layer, layer) for layer in net.layers]
+        self.groups, hidden, depth = net.groups, net.left.conv.out_channels, len(self.layers)
         self.table = net.features.table()
         self.first = RowsAbove(net.above, n, width)
         self.vertical = [RowsAbove(layer.vertical, n, width) for layer in self.layers]
         self.left = LeftRow(net.left, n, width)
-        self.lefts = [LeftRow(layer.left, n, width) for layer in self.layers]
         self.classes = [layer.classes(label) if layer.classes and label is not None else None for layer in self.layers]
-        self.residual = [layer.residual.matrices() for layer in self.layers if layer.residual is not None]
-        self.skip, self.top, self.out = ((x.biases(), x.matrices()) for x in (net.skip, net.top, net.out))
         assert net.left.conv.bias is not None
         self.bias = net.left.conv.bias.chunk(net.groups)
-        hidden = net.left.conv.weight.new_zeros(n, net.left.conv.out_channels)
-        self.gates = hidden.repeat(1, len(self.layers))
-        self.places = self.gates.view(n, net.groups, len(self.layers), -1).unbind(1)  # of each group: (n, layers, c)
-        self.skipped, self.last = (hidden.repeat(1, 2) for _ in range(2))
-        self.rows: list[tuple[Tensor, ...]] = []
+
+        part = hidden // net.groups
+        new = net.left.conv.weight.new_zeros
+        self.halves = torch.tensor([1.0, 0.5]).to(self.bias[0]).repeat_interleave(part).repeat(net.groups)
+        taps = [
+            (layer.left.conv.weight * layer.left.mask)[:, :, 0] * self.halves[:, None, None] for layer in self.layers
+        ]
+        self.beside = torch.stack([tap[..., 0].T for tap in taps])  # of each layer, to the pixel to the right
+        self.own = [[columns.T.contiguous() for columns in tap[..., 1].chunk(net.groups)] for tap in taps]
+        self.residual = [
+            [matrix / 2 for matrix in layer.residual.matrices()] for layer in self.layers if layer.residual is not None
+        ]
+        self.skip = net.skip.biases(), [_by_layer(matrix, net.groups, depth) / 2 for matrix in net.skip.matrices()]
+        self.top, self.out = ((x.biases(), x.matrices()) for x in (net.top, net.out))
+
+        self.h, self.gates = new(depth, n, hidden), new(n, depth * hidden)
+        self.streams = [h.chunk(net.groups, 1) for h in self.h]
+        self.gated = [(gates, gates.chunk(net.groups, 1)) for gates in self.gates.chunk(depth, 1)]
+        self.skipped, self.last = new(n, 2 * hidden), new(n, 2 * hidden)
+        spacings = [layer.left.spacing for layer in self.layers]
+        self.starts = [max(spacings) - spacing for spacing in spacings]
+        self.awaiting = new(depth, max(spacings) + width, n, 2 * hidden)
+        self.rows = [
+            [pixel.chunk(net.groups, 1) for pixel in row[start:]]
+            for row, start in zip(self.awaiting, self.starts, strict=True)
+        ]
+        self.targets = self.awaiting[:, max(spacings) :].unbind(1)
 
     def start_row(self) -> None:
-        """The vertical stack once, and what the horizontal one will hear of it: for each layer and group (w, n, c)."""
+        """The vertical stack once, and what the horizontal one hears of it."""
         v = self.first.above().permute(1, 2, 0)
-        self.rows = []
-        for layer, rows, classes in zip(self.layers, self.vertical, self.classes, strict=True):
+        for i, (layer, rows, classes) in enumerate(zip(self.layers, self.vertical, self.classes, strict=True)):
             below = rows.along(v)
             heard = layer.across(below[:, :, None])[:, :, 0]
             if classes is not None:
                 for_v, for_h = classes[:, :, None].chunk(2, 1)
                 below, heard = below + for_v, heard + for_h
             v = gate(below, 1)
-            self.rows.append(heard.permute(2, 0, 1).contiguous().chunk(self.groups, 2))
+            self.awaiting[i, self.starts[i] :].zero_()
+            self.awaiting[i, self.starts[i] : self.starts[i] + v.shape[2]] = heard.permute(2, 0, 1) * self.halves
 
     def step(self, j: int, group: int) -> Tensor:
         """Every layer's part of one group; what it reads of the groups before, it finds where they left it."""
-        h = self.left.apply(j, group, self.bias[group])
-        for i, left in enumerate(self.lefts):
-            left.parts[j][group].copy_(h)
-            a, b = left.apply(j, group, self.rows[i][group][j]).chunk(2, 1)
-            self.places[group][:, i] = torch.tanh(a).mul_(torch.sigmoid(b))
+        self.streams[0][group].copy_(self.left.apply(j, group, self.bias[group]))
+        for i, (gates, places) in enumerate(self.gated):
+            a, b = torch.addmm(self.rows[i][j][group], self.h[i], self.own[i][group]).tanh_().chunk(2, 1)
+            torch.addcmul(a, a, b, out=places[group])
             if i < len(self.residual):
-                h = torch.addmm(h, self._gates(i), self.residual[i][group])
+                torch.addmm(self.streams[i][group], gates, self.residual[i][group], out=self.streams[i + 1][group])
+        if group == self.groups - 1:
+            torch.baddbmm(self.targets[j], self.h, self.beside, out=self.targets[j])
         skipped = torch.addmm(self.skip[0][group], self.gates, self.skip[1][group])
-        self._part(self.skipped, group).copy_(F.relu(skipped))
+        self._part(self.skipped, group).copy_(skipped.relu_())
         top = torch.addmm(self.top[0][group], self.skipped, self.top[1][group])
-        self._part(self.last, group).copy_(F.relu(top))
+        self._part(self.last, group).copy_(top.relu_())
         return torch.addmm(self.out[0][group], self.last, self.out[1][group])
 
     def put(self, j: int, channel: int, levels: Tensor) -> None:
@@ -174,11 +201,10 @@ class _Cache:
         pixel = self.left.pixels[j + self.left.conv.reach]
         pixel[:, channel * size : (channel + 1) * size] = self.table[levels.long()]
 
-    def _gates(self, layer: int) -> Tensor:
-        """One layer's gates of all groups, (n, hidden)."""
-        if self.groups == 1:
-            return self.places[0][:, layer]
-        return torch.cat([place[:, layer] for place in self.places], 1)
-
     def _part(self, x: Tensor, group: int) -> Tensor:
         return x if self.groups == 1 else x.chunk(self.groups, 1)[group]
+
+
+def _by_layer(matrix: Tensor, groups: int, layers: int) -> Tensor:
+    """The rows of a matrix, that come by group and then by layer, by layer and then by group."""
+    return matrix.unflatten(0, (groups, layers, -1)).transpose(0, 1).flatten(0, 2)

@@ -292,8 +292,10 @@ def test_a_cache_holds_the_rows_that_the_kernels_reach(name: str, groups: int) -
     n, width, hidden, number = 2, 6, 12, 8  # bytes of a float64
     near, far = make(name, 3, groups, (1, 1)), make(name, 3, groups, (1, 5))
     assert memory_after(near, 2) == memory_after(near, 30)  # however high the image
-    # A dilation of 5 reaches 4 rows more than one of 1, and 4 more pixels of margin to the left.
-    assert memory_after(far, 30) - memory_after(near, 30) == 4 * n * (width + 1) * hidden * number
+    # A dilation of 5 reaches 4 rows more than one of 1, and 4 more pixels of margin to the left: of what a layer reads,
+    # or of what both layers' two halves of a gate await.
+    margin = {"plain": hidden, "gated": 2 * 2 * hidden}[name]
+    assert memory_after(far, 30) - memory_after(near, 30) == 4 * n * (width * hidden + margin) * number
     reached = 3 * near.features.width * 3 + hidden * 2  # channels times rows: the first convolution, then two of 1 row
     rows = [t for t in tensors(near.init_cache(n, width)) if t.shape[0] == n and t.shape[-1] == width and t.ndim == 4]
     assert sum(t.numel() for t in rows) == n * width * reached
