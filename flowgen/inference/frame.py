@@ -21,6 +21,7 @@ class Frame:
         acceptance: (chains,) mean probability of acceptance so far, from the end of warm-up on; None for kernels that
             accept all.
         warming_up: True while the kernel still adapts; such frames are no draws.
+        log_evidence: the estimate so far of log p(known), in nats; None for methods that make none.
     """
 
     step: int
@@ -31,6 +32,7 @@ class Frame:
     acceptance: Tensor | None
     warming_up: bool
     to_image: Callable[[Tensor], Tensor] = field(repr=False)
+    log_evidence: float | None = None
 
     @property
     def levels(self) -> Tensor:

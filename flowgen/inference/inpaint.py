@@ -81,6 +81,7 @@ def _frames(
             acceptance=None if info.acceptance is None else accepted / (step if warming_up else step - num_warmup),
             warming_up=warming_up,
             to_image=target.to_image,
+            log_evidence=None if info.log_evidence is None else float(info.log_evidence),
         )
 
 

@@ -33,10 +33,13 @@ class Info:
     Args:
         rejected: (chains,) bool, True where the proposal was not finite and the chain stayed.
         acceptance: (chains,) the probability of acceptance; None for a kernel without an accept-reject step.
+        log_evidence: of particle methods, the estimate so far of the log of the target's normalising constant, a
+            scalar in nats; None for kernels that estimate none.
     """
 
     rejected: Tensor
     acceptance: Tensor | None = None
+    log_evidence: Tensor | None = None
 
 
 class Kernel(Protocol):
