@@ -5,6 +5,7 @@ from flowgen.bijections.coupling import AdditiveCoupling, AffineCoupling, Coupli
 from flowgen.bijections.linear import ActNorm, FixedConv1x1, InvertibleConv1x1, Permutation, Scaling
 from flowgen.bijections.logit import Logit
 from flowgen.bijections.masks import Alternate, Checkerboard, Halves, Mask
+from flowgen.bijections.mixture import MixtureCDF
 from flowgen.bijections.reshape import Flatten, Squeeze
 from flowgen.bijections.split import Split
 
@@ -24,6 +25,7 @@ __all__ = [
     "InvertibleConv1x1",
     "Logit",
     "Mask",
+    "MixtureCDF",
     "Permutation",
     "Scaling",
     "Split",

@@ -15,6 +15,7 @@ from flowgen.bijections import (
     Halves,
     InvertibleConv1x1,
     Logit,
+    MixtureCDF,
     Scaling,
     Split,
     Squeeze,
@@ -50,6 +51,9 @@ class Glow:
     bound: float = field(default=2.0, metadata={"help": "largest log-scale of a coupling", "min": 0.1, "max": 10.0})
     logit: bool = field(default=True, metadata={"help": "model log-odds of pixels instead of pixels"})
     alpha: float = field(default=1e-6, metadata={"help": "padding of the logit", "min": 0.0, "max": 0.1})
+    mixture: int = field(
+        default=8, metadata={"help": "logistics of the curve that bends every pixel; 0 for none", "min": 0, "max": 64}
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -57,6 +61,7 @@ class Glow:
     def build(self, event_shape: tuple[int, ...], levels: int = 256) -> Dequantized:
         """The model, untrained, with weights from torch's global generator."""
         start: list[Bijection] = [Logit(self.alpha)] if self.logit else []
+        start += [MixtureCDF(self.mixture)] if self.mixture else []
         bijection = Chain([*start, self._scale(event_shape, self.scales)])
         flow = Flow(StandardNormal((math.prod(event_shape),)), bijection, event_shape)
         return Dequantized(flow, UniformDequantizer(levels), levels, support="unit" if self.logit else "reals")

@@ -21,6 +21,7 @@ from flowgen.bijections import (
     InvertibleConv1x1,
     Logit,
     Mask,
+    MixtureCDF,
     Permutation,
     Scaling,
     Split,
@@ -72,6 +73,8 @@ CASES: dict[str, tuple[tuple[int, ...], Callable[[tuple[int, ...]], Bijection]]]
     "logit": (IMAGE, lambda shape: Logit()),
     "logit without padding": (VECTOR, lambda shape: Logit(0.0)),
     "logit with much padding": (IMAGE, lambda shape: Logit(0.05)),
+    "mixture": (IMAGE, lambda shape: MixtureCDF(5)),
+    "mixture on vectors": (VECTOR, lambda shape: MixtureCDF(3)),
     "additive, checkerboard": (IMAGE, lambda shape: additive(Checkerboard(), shape)),
     "additive, other checkerboard": (IMAGE, lambda shape: additive(Checkerboard(swap=True), shape)),
     "additive, alternate": (VECTOR, lambda shape: additive(Alternate(), shape)),
@@ -158,6 +161,27 @@ def test_actnorm_starts_with_mean_0_and_variance_1() -> None:
 def test_a_constant_channel_gets_no_infinite_scale() -> None:
     assert ActNorm(2).initialize(torch.ones(8, 2, 3, 3)).isfinite().all()
     assert Scaling((3,)).initialize(torch.ones(8, 3)).isfinite().all()
+
+
+def test_a_mixture_bends_what_it_was_fitted_to_into_a_logistic() -> None:
+    """Dequantised black and white: in log-odds two one-sided exponentials, far apart, of which no affine map is near."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand(64, 1, 28, 28, generator=generator, dtype=torch.float64).clamp(1e-6, 1 - 1e-6)
+    white = torch.rand(noise.shape, generator=generator) < 0.2
+    x = Logit().double()((white * 255 + noise) / 256)[0]
+    u = torch.sigmoid(MixtureCDF(8).double().initialize(x)).flatten()  # uniform, where that is a logistic
+    distance = (u.sort().values - torch.linspace(0, 1, len(u), dtype=u.dtype)).abs().max()
+    assert distance < 0.03  # Kolmogorov's
+    affine = torch.sigmoid(ActNorm(1).double().initialize(x) * 1.8).flatten()
+    assert (affine.sort().values - torch.linspace(0, 1, len(u), dtype=u.dtype)).abs().max() > 0.2
+
+
+def test_a_mixture_is_inverted_far_beyond_its_table_and_at_its_steepest() -> None:
+    bijection = MixtureCDF(4).double()
+    bijection.log_scales.data.copy_(torch.tensor([-8.0, -3.0, 0.0, 2.0]))
+    z = torch.tensor([-1e4, -300.0, -20.0, *torch.linspace(-16, 16, 4001).tolist(), 20.0, 300.0, 1e4])
+    z = z.double()[None]
+    assert torch.allclose(bijection(bijection.inverse(z)[0])[0], z, rtol=1e-9, atol=1e-9)
 
 
 def test_affine_coupling_keeps_its_bound() -> None:
