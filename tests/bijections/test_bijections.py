@@ -164,7 +164,7 @@ def test_a_constant_channel_gets_no_infinite_scale() -> None:
 
 
 def test_a_mixture_bends_what_it_was_fitted_to_into_a_logistic() -> None:
-    """Dequantised black and white: in log-odds two one-sided exponentials, far apart, of which no affine map is near."""
+    """Dequantised black and white: in log-odds two one-sided exponentials, far apart, and no affine map is near."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.rand(64, 1, 28, 28, generator=generator, dtype=torch.float64).clamp(1e-6, 1 - 1e-6)
     white = torch.rand(noise.shape, generator=generator) < 0.2
