@@ -207,4 +207,5 @@ class _Cache:
 
 def _by_layer(matrix: Tensor, groups: int, layers: int) -> Tensor:
     """The rows of a matrix, that come by group and then by layer, by layer and then by group."""
-    return matrix.unflatten(0, (groups, layers, -1)).transpose(0, 1).flatten(0, 2)
+    reordered: Tensor = matrix.unflatten(0, (groups, layers, -1)).transpose(0, 1).flatten(0, 2)
+    return reordered
