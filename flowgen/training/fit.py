@@ -4,8 +4,8 @@ import dataclasses
 import math
 import platform
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,10 @@ class Trainer:
         self.accelerator.wait_for_everyone()
         self._began = time.monotonic() - self.seconds
         self._save_state()  # from here on there is a run to resume
-        with self._progress(progress) if self.accelerator.is_main_process else nullcontext() as shown:
+        with (
+            _without_denormals(),
+            self._progress(progress) if self.accelerator.is_main_process else nullcontext() as shown,
+        ):
             self._loop(shown)
         self._save_state()
         if self.accelerator.is_main_process:
@@ -227,6 +230,20 @@ class Trainer:
                     f"The run to resume had {key} = {value}, and this command says {now.get(key)}; "
                     "repeat its own settings, or start anew with --restart."
                 )
+
+
+@contextmanager
+def _without_denormals() -> Iterator[None]:
+    """Numbers below 1e-38 become 0 meanwhile.
+
+    The momentum of a ReLU that no longer opens halves every few steps until it is so small, and there processors
+    multiply a hundred times as slowly: long runs came down to a quarter of their speed.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def _processor(device: torch.device) -> str:

@@ -333,3 +333,11 @@ def test_building_leaves_the_callers_randomness_alone(trainer: TRAINER) -> None:
     torch.manual_seed(5)
     trainer()
     assert torch.equal(torch.rand(4), expected)
+
+
+def test_training_does_without_denormals_and_leaves_them_as_they_were(trainer: TRAINER) -> None:
+    tiny = torch.full((16,), 1e-30)
+    seen: list[float] = []
+    trainer(settings={"steps": 20}, track=lambda _row: seen.append(float((tiny * 1e-10).max()))).fit(progress=False)
+    assert seen == [0.0]
+    assert (tiny * 1e-10).min() > 0
