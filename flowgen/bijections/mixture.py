@@ -13,7 +13,7 @@ __all__ = ["MixtureCDF"]
 LOG_SCALE = 5.0  # the scales' logarithms stay within: what is steeper than a byte's cell is noise
 KNOTS, REACH = 4096, 16.0  # of the table that an inverse starts from: how many, and the largest |z|
 NEWTON = 8  # steps from there; each at least keeps what is known of where the root is
-FITTED, FIT_STEPS, FIT_RATE = 8192, 300, 0.05  # entries of a first batch, and Adam's steps and rate to fit them
+FITTED, FIT_STEPS, FIT_RATE = 4096, 200, 0.08  # entries of a first batch, and Adam's steps and rate to fit them
 
 
 class MixtureCDF(Bijection):

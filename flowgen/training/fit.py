@@ -110,7 +110,7 @@ class Trainer:
             self.meta,
             settings=dataclasses.asdict(self.settings),
             steps=self.step,
-            hours=round(self.seconds / 3600, 3),
+            hours=round(self.seconds / 3600, 4),
             images_seen=self.step * self.settings.batch_size,
             processor=f"{self.accelerator.num_processes} x {_processor(self.accelerator.device)}",
         )

@@ -98,9 +98,9 @@ def test_the_start_is_the_seeds_and_the_datas(trainer: TRAINER, digits: Images) 
     other = trainer(name="other").learner.model
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
     x = dequantize(digits.levels, keyed_uniform((1, 8, 8), 99, range(256)))
-    logit, scale = one.flow.bijection.links
+    logit, mixture, scale = one.flow.bijection.links
     squeeze, actnorm = scale.links[:2]
-    z = actnorm(squeeze(logit(x)[0])[0])[0]
+    z = actnorm(squeeze(mixture(logit(x)[0])[0])[0])[0]
     assert z.mean((0, 2, 3)).abs().max() < 0.1
     assert (z.std((0, 2, 3)) - 1).abs().max() < 0.1
 
