@@ -45,7 +45,7 @@ class Glow:
         default=2, metadata={"help": "scales, each at half the resolution of the last", "min": 1, "max": 6}
     )
     depth: int = field(default=10, metadata={"help": "flow steps a scale", "min": 1, "max": 64})
-    hidden: int = field(default=128, metadata={"help": "width of the conditioners", "min": 1, "max": 1024})
+    hidden: int = field(default=96, metadata={"help": "width of the conditioners", "min": 1, "max": 1024})
     coupling: Literal["affine", "additive"] = field(default="affine", metadata={"help": "what a coupling does"})
     coordinates: bool = field(default=True, metadata={"help": "conditioners see where a pixel is"})
     bound: float = field(default=2.0, metadata={"help": "largest log-scale of a coupling", "min": 0.1, "max": 10.0})

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from flowgen.nets.activation import leaky
+
 __all__ = ["ConvNet", "Coordinates", "ResNet"]
 
 
@@ -28,7 +30,7 @@ class Coordinates(nn.Module):
 
 
 class ConvNet(nn.Module):
-    """Glow's conditioner: convolutions of 3x3, 1x1 and 3x3 with ReLU between them; the last one starts at zero.
+    """Glow's conditioner: convolutions of 3x3, 1x1 and 3x3, leaky ReLUs between them; the last one starts at zero.
 
     Args:
         in_channels: channels of the input.
@@ -51,8 +53,8 @@ class ConvNet(nn.Module):
         nn.init.zeros_(cast(Tensor, self.last.bias))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.first(self.coordinates(x)))
-        x = F.relu(self.middle(x))
+        x = leaky(self.first(self.coordinates(x)))
+        x = leaky(self.middle(x))
         return cast(Tensor, self.last(x))
 
 
