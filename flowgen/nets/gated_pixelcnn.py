@@ -105,7 +105,7 @@ class _Layer(nn.Module):
         super().__init__()
         self.groups, self.hidden = groups, hidden
         self.vertical = AboveConv(hidden, 2 * hidden, rows=2, columns=3, dilation=dilation, current=True)
-        self.across = nn.Conv2d(2 * hidden, 2 * hidden, 1)
+        self.across = Pointwise(2 * hidden, 2 * hidden)
         self.left = LeftConv(hidden, 2 * hidden, taps=1, dilation=dilation, groups=groups, bias=False)
         self.residual = None if last else Pointwise(hidden, hidden, groups=groups, bias=False)
         self.classes = nn.Embedding(num_classes, 4 * hidden) if num_classes else None
@@ -135,6 +135,7 @@ class _Cache:
         self.table = net.features.table()
         self.first = RowsAbove(net.above, n, width)
         self.vertical = [RowsAbove(layer.vertical, n, width) for layer in self.layers]
+        self.across = [(layer.across.biases()[0], layer.across.matrices()[0]) for layer in self.layers]
         self.left = LeftRow(net.left, n, width)
         self.classes = [layer.classes(label) if layer.classes and label is not None else None for layer in self.layers]
         assert net.left.conv.bias is not None
@@ -169,16 +170,16 @@ class _Cache:
 
     def start_row(self) -> None:
         """The vertical stack once, and what the horizontal one hears of it."""
-        v = self.first.above().permute(1, 2, 0)
-        for i, (layer, rows, classes) in enumerate(zip(self.layers, self.vertical, self.classes, strict=True)):
-            below = rows.along(v)
-            heard = layer.across(below[:, :, None])[:, :, 0]
+        v = self.first.above()
+        for i, (rows, (bias, matrix), classes) in enumerate(zip(self.vertical, self.across, self.classes, strict=True)):
+            below = rows.along(v).flatten(0, 1)
+            heard = torch.addmm(bias, below, matrix).unflatten(0, v.shape[:2])
             if classes is not None:
-                for_v, for_h = classes[:, :, None].chunk(2, 1)
-                below, heard = below + for_v, heard + for_h
-            v = gate(below, 1)
+                for_v, for_h = classes.chunk(2, 1)
+                below, heard = below + for_v.repeat(len(v), 1), heard + for_h
+            v = gate(below, 1).unflatten(0, v.shape[:2])
             self.awaiting[i, self.starts[i] :].zero_()
-            self.awaiting[i, self.starts[i] : self.starts[i] + v.shape[2]] = heard.permute(2, 0, 1) * self.halves
+            torch.mul(heard, self.halves, out=self.awaiting[i, self.starts[i] : self.starts[i] + len(v)])
 
     def step(self, j: int, group: int) -> Tensor:
         """Every layer's part of one group; what it reads of the groups before, it finds where they left it."""
