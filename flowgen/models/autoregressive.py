@@ -12,6 +12,7 @@ from flowgen import rng
 from flowgen.data import to_bytes
 from flowgen.density import Prior, Uniform, check_temperature
 from flowgen.errors import FlowgenError
+from flowgen.models.cached_pass import CachedPass
 from flowgen.models.factors import Factor, cdf, cell, icdf, tempered
 from flowgen.models.image_model import Drawing, check_levels
 from flowgen.nets.causal_net import CausalNet
@@ -83,7 +84,8 @@ class Autoregressive(nn.Module):
         """
         check_levels(levels, self.event_shape, self.levels)
         if self.num_classes is None:
-            return self._log_mass(levels, self._labels(len(levels), levels.device))
+            label = None if self.label is None else torch.full((len(levels),), self.label, device=levels.device)
+            return self._log_mass(levels, label)
         each = [
             self._log_mass(levels, torch.full_like(levels[:, 0, 0, 0], y, dtype=torch.long)) for y in self._classes()
         ]
@@ -191,34 +193,27 @@ class Autoregressive(nn.Module):
 
     @torch.no_grad()
     def scan(self, n: int, choose: Choose) -> Iterator[int]:
-        """The one cached pass that encode, decode, sampling and the codec share: at each position, choose a level.
+        """Go through n images by the one cached pass that encode, decode, sampling, completion and the codec share.
 
-        Yields the number of each row once it is finished. A model of classes carries all of them along, weighed by how
-        well each has predicted so far, so that what is chosen from is the mixture's own conditional.
+        At each position a level is chosen; yields the number of each row once it is finished.
         """
-        channels, height, width = self.event_shape
-        count = self.num_classes or 1
-        device = self.prior.anchor.device
-        weights = torch.full((n, count, 1), -math.log(count), dtype=torch.float64, device=device)
-        cache = self.net.init_cache(n * count, width, self._labels(n, device))
-        pixel = torch.empty(n * count, channels, dtype=torch.long, device=device)
-        for row in range(height):
-            self.net.start_row(cache)
-            for column in range(width):
-                for channel in range(channels):
-                    if channel < self.net.groups:
-                        parameters = self.net.step(cache, column, channel)
-                    log_probs = self.factor.log_probs(parameters, pixel[:, :channel]).view(n, count, -1)
-                    mixed = torch.logsumexp(log_probs + weights, 1) if count > 1 else log_probs[:, 0]
-                    k = choose((channel, row, column), mixed)
-                    if count > 1:
-                        chosen = log_probs.gather(2, k[:, None, None].expand(-1, count, 1))
-                        weights = torch.log_softmax(weights + chosen, 1)
-                        k = k.repeat_interleave(count)
-                    self.net.put(cache, column, channel, k)
-                    pixel[:, channel] = k
-            self.net.end_row(cache)
+        images, row_size = self.begin(n), self.event_shape[0] * self.event_shape[2]
+        for row in range(self.event_shape[1]):
+            for _ in range(row_size):
+                images.put(choose(images.at, images.log_probs()))
             yield row
+
+    def begin(self, n: int) -> CachedPass:
+        """The cached pass at the first position of n images."""
+        return CachedPass(
+            self.net,
+            self.factor,
+            self.event_shape,
+            n,
+            label=self.label,
+            num_classes=self.num_classes,
+            device=self.prior.anchor.device,
+        )
 
     def initialize(self, x: Tensor) -> None:
         """Nothing starts from data here."""
@@ -245,12 +240,6 @@ class Autoregressive(nn.Module):
 
     def _classes(self) -> range:
         return range(self.num_classes or 0)
-
-    def _labels(self, n: int, device: torch.device) -> Tensor | None:
-        """The class of each entry of a cached pass's batch: the fixed one, or all of them for each image."""
-        if self.label is not None:
-            return torch.full((n,), self.label, device=device)
-        return torch.arange(self.num_classes, device=device).repeat(n) if self.num_classes else None
 
     def _to_levels(self, x: Tensor) -> Tensor:
         if tuple(x.shape[1:]) != self.event_shape:

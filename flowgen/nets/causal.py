@@ -8,6 +8,8 @@ Channels come in groups, one for each colour (or a single one): at a pixel itsel
 (mask A) or also itself (mask B).
 """
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -164,6 +166,12 @@ class RowsAbove:
         """The convolution over the rows seen so far, for the row that comes next: (width, n, c_out)."""
         return self._over(self.rows[: self.conv.reach + 1 - self.conv.lag])
 
+    def reindex(self, ancestors: Tensor) -> "RowsAbove":
+        """Another, whose image i goes on from where image ancestors[i] of this one is; this one is left as it is."""
+        other = copy.copy(self)
+        other.rows = [row[:, ancestors] for row in self.rows]
+        return other
+
     def along(self, row: Tensor) -> Tensor:
         """The convolution with this row as the current one, which is taken in: (width, n, c_out)."""
         rows = [*self.rows, self._with_margins(row)]
@@ -190,10 +198,18 @@ class LeftRow:
     def __init__(self, conv: LeftConv, n: int, width: int) -> None:
         self.conv = conv
         self.matrices = conv.matrices()
-        self.row = conv.conv.weight.new_zeros(conv.reach + width, n, conv.conv.in_channels)
-        self.pixels = self.row.unbind()
-        self.parts = [pixel.chunk(conv.groups, 1) for pixel in self.pixels[conv.reach :]]
+        self._read(conv.conv.weight.new_zeros(conv.reach + width, n, conv.conv.in_channels))
+
+    def _read(self, row: Tensor) -> None:
+        self.row, self.pixels = row, row.unbind()
+        self.parts = [pixel.chunk(self.conv.groups, 1) for pixel in self.pixels[self.conv.reach :]]
         """Of each pixel and group, the features to be written into: (n, channels / groups)."""
+
+    def reindex(self, ancestors: Tensor) -> "LeftRow":
+        """Another, whose image i goes on from where image ancestors[i] of this one is; this one is left as it is."""
+        other = copy.copy(self)
+        other._read(self.row.index_select(1, ancestors))
+        return other
 
     def apply(self, j: int, group: int, above: Tensor) -> Tensor:
         """The convolution's outputs of one group at pixel j, added to what comes from above: (n, c_out / groups)."""

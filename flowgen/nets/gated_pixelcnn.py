@@ -1,5 +1,6 @@
 """Gated PixelCNN's net: a stack for the rows above and a stack for the pixels to the left, without a blind spot."""
 
+import copy
 from collections.abc import Sequence
 from typing import cast
 
@@ -97,6 +98,9 @@ class GatedPixelCNNNet(CausalNet):
     def end_row(self, cache: "_Cache") -> None:
         cache.first.push(cache.left.finish())
 
+    def reindex(self, cache: "_Cache", ancestors: Tensor) -> "_Cache":
+        return cache.reindex(ancestors)
+
 
 class _Layer(nn.Module):
     """One gated layer of both stacks; the last one's gates go to the output alone."""
@@ -155,18 +159,30 @@ class _Cache:
         self.skip = net.skip.biases(), [_by_layer(matrix, net.groups, depth) / 2 for matrix in net.skip.matrices()]
         self.top, self.out = ((x.biases(), x.matrices()) for x in (net.top, net.out))
 
-        self.h, self.gates = new(depth, n, hidden), new(n, depth * hidden)
-        self.streams = [h.chunk(net.groups, 1) for h in self.h]
-        self.gated = [(gates, gates.chunk(net.groups, 1)) for gates in self.gates.chunk(depth, 1)]
         self.skipped, self.last = new(n, 2 * hidden), new(n, 2 * hidden)
         spacings = [layer.left.spacing for layer in self.layers]
-        self.starts = [max(spacings) - spacing for spacing in spacings]
-        self.awaiting = new(depth, max(spacings) + width, n, 2 * hidden)
+        self.margin, self.starts = max(spacings), [max(spacings) - spacing for spacing in spacings]
+        self._read(new(depth, n, hidden), new(n, depth * hidden), new(depth, max(spacings) + width, n, 2 * hidden))
+
+    def _read(self, h: Tensor, gates: Tensor, awaiting: Tensor) -> None:
+        """Take these tensors for the pixel's values and for what the row awaits, and name their parts once."""
+        self.h, self.gates, self.awaiting = h, gates, awaiting
+        self.streams = [one.chunk(self.groups, 1) for one in h]
+        self.gated = [(one, one.chunk(self.groups, 1)) for one in gates.chunk(len(h), 1)]
         self.rows = [
-            [pixel.chunk(net.groups, 1) for pixel in row[start:]]
-            for row, start in zip(self.awaiting, self.starts, strict=True)
+            [pixel.chunk(self.groups, 1) for pixel in row[start:]]
+            for row, start in zip(awaiting, self.starts, strict=True)
         ]
-        self.targets = self.awaiting[:, max(spacings) :].unbind(1)
+        self.targets = awaiting[:, self.margin :].unbind(1)
+
+    def reindex(self, ancestors: Tensor) -> "_Cache":
+        other = copy.copy(self)
+        other.first, other.left = self.first.reindex(ancestors), self.left.reindex(ancestors)
+        other.vertical = [rows.reindex(ancestors) for rows in self.vertical]
+        other.classes = [None if one is None else one[ancestors] for one in self.classes]
+        other.skipped, other.last = self.skipped[ancestors], self.last[ancestors]
+        other._read(self.h.index_select(1, ancestors), self.gates[ancestors], self.awaiting.index_select(2, ancestors))
+        return other
 
     def start_row(self) -> None:
         """The vertical stack once, and what the horizontal one hears of it."""
