@@ -66,13 +66,11 @@ class CachedPass:
         """How many positions there are."""
         return math.prod(self.event_shape)
 
-    @torch.no_grad()
     def log_probs(self) -> Tensor:
         """Of all levels at the next position, given what was put before it: (n, levels), in nats and float64."""
         each = self._by_class()
         return torch.logsumexp(each + self.weights, 1) if self.classes > 1 else each[:, 0]
 
-    @torch.no_grad()
     def put(self, levels: Tensor) -> None:
         """Set the next position's levels, (n,) integers, and go on to the one after it."""
         each = self._by_class()
@@ -88,7 +86,6 @@ class CachedPass:
         if self.index % (self.event_shape[0] * self.event_shape[2]) == 0:
             self.net.end_row(self.cache)
 
-    @torch.no_grad()
     def reindex(self, ancestors: Tensor) -> Self:
         """Another pass, whose image i goes on from where image ancestors[i] of this one is; this one stays as it is.
 

@@ -170,7 +170,7 @@ class _Cache:
         self.streams = [one.chunk(self.groups, 1) for one in h]
         self.gated = [(one, one.chunk(self.groups, 1)) for one in gates.chunk(len(h), 1)]
         self.rows = [
-            [pixel.chunk(self.groups, 1) for pixel in row[start:]]
+            [[(both, *both.chunk(2, 1)) for both in pixel.chunk(self.groups, 1)] for pixel in row[start:]]
             for row, start in zip(awaiting, self.starts, strict=True)
         ]
         self.targets = awaiting[:, self.margin :].unbind(1)
@@ -201,16 +201,15 @@ class _Cache:
         """Every layer's part of one group; what it reads of the groups before, it finds where they left it."""
         self.streams[0][group].copy_(self.left.apply(j, group, self.bias[group]))
         for i, (gates, places) in enumerate(self.gated):
-            a, b = torch.addmm(self.rows[i][j][group], self.h[i], self.own[i][group]).tanh_().chunk(2, 1)
+            both, a, b = self.rows[i][j][group]
+            torch.addmm(both, self.h[i], self.own[i][group], out=both).tanh_()
             torch.addcmul(a, a, b, out=places[group])
             if i < len(self.residual):
                 torch.addmm(self.streams[i][group], gates, self.residual[i][group], out=self.streams[i + 1][group])
         if group == self.groups - 1:
             torch.baddbmm(self.targets[j], self.h, self.beside, out=self.targets[j])
-        skipped = torch.addmm(self.skip[0][group], self.gates, self.skip[1][group])
-        self._part(self.skipped, group).copy_(skipped.relu_())
-        top = torch.addmm(self.top[0][group], self.skipped, self.top[1][group])
-        self._part(self.last, group).copy_(top.relu_())
+        torch.addmm(self.skip[0][group], self.gates, self.skip[1][group], out=self._part(self.skipped, group)).relu_()
+        torch.addmm(self.top[0][group], self.skipped, self.top[1][group], out=self._part(self.last, group)).relu_()
         return torch.addmm(self.out[0][group], self.last, self.out[1][group])
 
     def put(self, j: int, channel: int, levels: Tensor) -> None:
