@@ -14,6 +14,7 @@ from flowgen.inference.chains import ChainGenerators, Randomness
 from flowgen.inference.frame import Frame
 from flowgen.inference.in_order import InOrder
 from flowgen.inference.kernels import KERNELS, Kernel, State, configure
+from flowgen.inference.memory import check_memory
 from flowgen.inference.start import Search
 from flowgen.inference.target import Reals, Space, Target, pixel_target
 from flowgen.models.image_model import Sequential
@@ -122,6 +123,7 @@ def complete(
         raise FlowgenError(f"Variants are counted from 0, so the first cannot be {first}.")
     image, known = check_image(model, image), check_known(model, known)
     _check_steps(steps)
+    check_memory(model, chosen, num)
     model, variants = model.frozen(), range(first, first + num)
     if isinstance(model, Sequential):
         return cast(InOrder, chosen).complete(model, image, known, seed=seed, variants=variants)
