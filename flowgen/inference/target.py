@@ -1,14 +1,16 @@
 """Targets: what a chain explores, and how its unknowns become a picture again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
 
-from flowgen.data.images import midpoints, to_bytes
+from flowgen.data.images import dequantize, midpoints, to_bytes
 from flowgen.density import Density, StandardLogistic, StandardNormal
+from flowgen.inference.chains import Randomness, uniform_like
 
 if TYPE_CHECKING:
     from flowgen.models.image_model import ImageModel
@@ -45,12 +47,15 @@ class Target:
         reference: what is left at beta = 0, and can be sampled; None stands for the constant 1.
         space: where u lives; a kernel declares which spaces it serves.
         to_image: (chains, dim) -> (chains, c, h, w) uint8 whole images, the known pixels untouched.
+        dequantized: (chains, randomness) -> the target with its known bytes at values drawn anew within their levels,
+            for each chain others; None where nothing known is drawn.
     """
 
     log_likelihood: Callable[[Tensor], Tensor]
     reference: Density | None
     space: Space
     to_image: Callable[[Tensor], Tensor]
+    dequantized: "Callable[[int, Randomness], Target] | None" = None
 
     def log_density(self, u: Tensor, beta: float | Tensor = 1.0) -> Tensor:
         """Log-density in nats, up to a constant: (chains, dim) -> (chains,). Gradients flow to u.
@@ -94,16 +99,21 @@ def pixel_target(model: "ImageModel", image: Tensor, known: Tensor, *, jacobian:
     def pixels(u: Tensor) -> Tensor:
         return margin + (1 - 2 * margin) * torch.sigmoid(u)
 
-    def log_likelihood(u: Tensor) -> Tensor:
+    def given(canvas: Tensor, u: Tensor) -> Tensor:
         x = canvas.expand(u.shape[0], -1).index_copy(1, hidden, pixels(u))
         return model.log_prob(x.unflatten(1, shape))
+
+    def dequantized(chains: int, randomness: Randomness) -> Target:
+        noise = uniform_like(canvas.expand(chains, -1), randomness)
+        return replace(target, log_likelihood=partial(given, dequantize(levels, noise, model.levels)))
 
     def to_image(u: Tensor) -> Tensor:
         filled = to_bytes(pixels(u.detach()), model.levels)
         return cast(Tensor, levels.expand(u.shape[0], -1).index_copy(1, hidden, filled).unflatten(1, shape))
 
     reference = StandardLogistic((len(hidden),)).to(anchor) if jacobian else None
-    return Target(log_likelihood, reference, Reals(len(hidden)), to_image)
+    target = Target(partial(given, canvas), reference, Reals(len(hidden)), to_image, dequantized)
+    return target
 
 
 def latent_target(
