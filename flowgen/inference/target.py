@@ -147,8 +147,9 @@ def augmented_target(
     chain to short steps, and one wider than the model's own idea of the known pixels sends it into tails that
     proposals from the reference seldom reach. Since p(G(w)) |det dG/dw| is N(w; 0, I), no determinant is worked out:
 
-        log_likelihood(w) = log p(x_hidden, x_known) - log p(G(w)) - 1/(2 sigma^2) sum_known (c(x) - c(G(w)))^2
+        log_likelihood(w) = log p(x_hidden, x_known) - log p(G(w)) - 1/(2 sigma^2) sum_known (c(x) - c(G(w)))^2 - log C
 
+    where C is the integral of the last exponential over all that could stand in, so that the evidence is p(known);
     with the standard normal as its reference, at the cost of decoding and a batch of two passes. A model of all of R^d
     is left as it is, with values beyond [0, 1] that are shown as the nearest byte.
 
@@ -164,10 +165,11 @@ def augmented_target(
     anchor = model.prior.anchor
     mask, observed = known.to(anchor.device), midpoints(image, model.levels).to(anchor)
     agreement = _agreement(model, image, known, sigma, coordinates)
+    log_constant = (_log_stand_ins(model, observed, sigma, coordinates) * mask).sum()
 
     def weigh(x: Tensor) -> Tensor:
         completed, decoded = model.log_prob(torch.cat([torch.where(mask, observed, x), x])).chunk(2)
-        return completed - decoded + agreement(x)
+        return completed - decoded + agreement(x) - log_constant
 
     return _latents(model, image, known, weigh)
 
@@ -183,6 +185,19 @@ def _agreement(
         return -0.5 * ((coordinates(x) - observed) * mask / sigma).square().flatten(1).sum(1)
 
     return agreement
+
+
+def _log_stand_ins(
+    model: "ImageModel", observed: Tensor, sigma: float, coordinates: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """For each pixel, log of the integral over the model's support of exp(-(c(v) - c(x))^2 / (2 sigma^2)) dv."""
+    t = torch.linspace(-40, 40, 4001, dtype=torch.float64, device=observed.device)
+    if model.support == "unit":
+        v, width = torch.sigmoid(t), torch.sigmoid(t) * torch.sigmoid(-t)
+    else:
+        v, width = 0.5 + t * (0.5 + 10 * sigma) / 40, torch.full_like(t, (0.5 + 10 * sigma) / 40)
+    off = (coordinates(v) - coordinates(observed.double())[..., None]) / sigma
+    return ((-0.5 * off.square()).exp() * width).sum(-1).mul(t[1] - t[0]).log().to(observed)
 
 
 def _latents(model: "ImageModel", image: Tensor, known: Tensor, weigh: Callable[[Tensor], Tensor]) -> Target:

@@ -47,7 +47,7 @@ class SMC:
     """Tempered sequential Monte Carlo: from draws of the reference to draws of the target, with its evidence.
 
         u_j ~ reference(u) likelihood(u)^beta;   w_j = likelihood(u_j)^(beta' - beta);   resample by w;   move
-        log evidence = sum over the temperatures of log mean_j w_j   (of the pixel target: log p(known))
+        log evidence = sum over the temperatures of log mean_j w_j,   which is log p(known)
 
     Each chain is a population of its own, so chains know nothing of each other. The next beta is where the effective
     sample size falls to a wanted share. Warm-up is for the way: when it ends, beta goes to 1 at once, whatever that
@@ -62,10 +62,10 @@ class SMC:
 
     serves: ClassVar[tuple[type, ...]] = (Reals,)
     jacobian: ClassVar[bool] = True
-    latent: ClassVar[bool] = False
+    latent: ClassVar[bool] = True
 
     moves: Literal["mala", "hmc", "metropolis", "pcn", "pl_mcmc"] = field(
-        default="mala", metadata={"help": "the method that moves the particles between temperatures"}
+        default="pcn", metadata={"help": "the method that moves the particles between temperatures"}
     )
     step_size: float = field(
         default=0.1, metadata={"help": "of the moves at first; warm-up adapts it", "min": 1e-6, "max": 1.0}
@@ -123,7 +123,7 @@ class SMC:
             raise FlowgenError(
                 f"The model finds all of {self.num_particles} particles impossible: take more, or hide less or more."
             )
-        return points, Info(~possible.all(1), torch.ones_like(state.beta))
+        return points, Info(~possible.any(1), torch.ones_like(state.beta))
 
     def _move(
         self, target: Target, state: SMCState, generator: Randomness, *, warmup: bool
