@@ -15,6 +15,7 @@ from flowgen.inference.frame import Frame
 from flowgen.inference.in_order import InOrder
 from flowgen.inference.kernels import KERNELS, Kernel, State, configure
 from flowgen.inference.kernels.particles import Population
+from flowgen.inference.memory import check_memory
 from flowgen.inference.start import Search
 from flowgen.inference.target import Reals, Space, Target, pixel_target
 from flowgen.models.image_model import Sequential
@@ -125,6 +126,7 @@ def complete(
     _check_rows(chosen, num)
     image, known = check_image(model, image), check_known(model, known)
     _check_steps(steps)
+    check_memory(model, chosen, num)
     model, variants = model.frozen(), range(first, first + num)
     if isinstance(model, Sequential):
         return cast(InOrder, chosen).complete(model, image, known, seed=seed, variants=variants)
