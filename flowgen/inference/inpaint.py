@@ -148,7 +148,7 @@ def _by_kernel(
 def _setting(search: Search, kernel: Kernel) -> tuple[Target, Callable[[Tensor], Tensor]]:
     """What a kernel explores, and where in it a latent of the search is."""
     if kernel.latent:
-        return search.augmented, lambda w: w
+        return search.augmented if kernel.jacobian else search.target, lambda w: w
     return pixel_target(search.model, search.image, search.known, jacobian=kernel.jacobian), search.pixels
 
 
