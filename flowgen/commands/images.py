@@ -79,7 +79,9 @@ def inpaint(
     output: Output,
     method: Annotated[
         str,
-        typer.Option(help="how to fill it in; by default the first that fits the model, and a wrong one lists them"),
+        typer.Option(
+            help="how to fill it in; by default the usual one for the model and mask, and a wrong one lists them"
+        ),
     ] = "",
     num: Annotated[int, typer.Option(help="how many variants", min=1)] = 1,
     steps: Annotated[int, typer.Option(help="how many steps", min=1)] = 100,
@@ -95,10 +97,10 @@ def inpaint(
     from flowgen.inference import complete, methods_of
 
     model = library.load(name, device)
-    method = method or methods_of(model)[0]
     picture, hole = pictures.open_picture(image), pictures.open_picture(mask)
     levels = pictures.to_levels(picture, model.event_shape, levels=model.levels)
     known = pictures.mask_to_known(hole, picture.size, model.event_shape)
+    method = method or methods_of(model, known)[0]
     started = time.perf_counter()
     stream = complete(
         model, levels, known, method=method, num=num, steps=steps, seed=seed, options=dict(map(_option, option or []))

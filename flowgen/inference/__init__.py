@@ -6,6 +6,8 @@ from flowgen.inference.in_order import InOrder
 from flowgen.inference.inpaint import METHODS, complete, inpaint, methods_for, methods_of
 from flowgen.inference.interpolate import interpolate
 from flowgen.inference.kernels import KERNELS
+from flowgen.inference.levels_target import LevelsTarget, levels_target
+from flowgen.inference.raster_smc import RasterSMC
 from flowgen.inference.sample import draw
 from flowgen.inference.target import Levels, Reals, Target, augmented_target, pixel_target
 
@@ -16,6 +18,8 @@ __all__ = [
     "Frame",
     "InOrder",
     "Levels",
+    "LevelsTarget",
+    "RasterSMC",
     "Reals",
     "Target",
     "augmented_target",
@@ -23,6 +27,7 @@ __all__ = [
     "draw",
     "inpaint",
     "interpolate",
+    "levels_target",
     "methods_for",
     "methods_of",
     "pixel_target",

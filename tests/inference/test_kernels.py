@@ -6,11 +6,13 @@ import torch
 
 from flowgen.density import StandardNormal
 from flowgen.errors import FlowgenError
+from flowgen.inference import methods_for
 from flowgen.inference.chains import ChainGenerators
 from flowgen.inference.kernels import KERNELS, AnnealedAscent, GradientAscent, Langevin
 from flowgen.inference.target import Reals, Target, pixel_target
 
 DOUBLE = torch.float64
+FOR_REALS = methods_for(Reals(1))
 LONG_STEPS = {"hmc": 10}  # passes a step, where it is not one
 
 
@@ -125,7 +127,7 @@ def test_langevin_reaches_its_own_biased_covariance(gaussian):
     assert bias.abs().max() > 0.06, "the bias is what this test looks for: it must be larger than its tolerance"
 
 
-@pytest.mark.parametrize("kernel", [kernel() for kernel in KERNELS.values()], ids=KERNELS)
+@pytest.mark.parametrize("kernel", [KERNELS[name]() for name in FOR_REALS], ids=FOR_REALS)
 def test_the_state_holds_the_value_and_gradient_of_where_it_is(gaussian, kernel):
     target = target_of(gaussian, jacobian=kernel.jacobian)
     state = run(kernel, target, torch.zeros(3, 4, dtype=DOUBLE), 7)
@@ -136,7 +138,7 @@ def test_the_state_holds_the_value_and_gradient_of_where_it_is(gaussian, kernel)
     assert not state.position.requires_grad
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", FOR_REALS)
 def test_a_step_is_one_pass_but_for_paths(gaussian, name):
     kernel = KERNELS[name]()
     target, passes = target_of(gaussian, jacobian=kernel.jacobian), []
@@ -149,7 +151,7 @@ def test_a_step_is_one_pass_but_for_paths(gaussian, name):
     assert passes == [3] * (1 + 10 * LONG_STEPS.get(name, 1))
 
 
-@pytest.mark.parametrize("name", [name for name, kernel in KERNELS.items() if not kernel.latent])
+@pytest.mark.parametrize("name", [name for name in FOR_REALS if not KERNELS[name].latent])
 def test_what_is_not_finite_is_refused_and_counted(name):
     """Chain 0 starts at the edge and is pushed over it; chain 1 is far from it and must not notice."""
     kernel = KERNELS[name](step_size=0.3)
@@ -168,7 +170,7 @@ def test_what_is_not_finite_is_refused_and_counted(name):
     assert state.position[1].mean() > -5000
 
 
-@pytest.mark.parametrize("name", [name for name, kernel in KERNELS.items() if kernel.latent])
+@pytest.mark.parametrize("name", [name for name in FOR_REALS if KERNELS[name].latent])
 def test_each_proposal_from_the_reference_that_is_not_finite_is_refused_and_counted(name):
     seen = []
 
@@ -191,7 +193,7 @@ def test_each_proposal_from_the_reference_that_is_not_finite_is_refused_and_coun
     assert (refused > 0).all()
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", FOR_REALS)
 def test_chains_know_nothing_of_each_other(gaussian, name):
     kernel = KERNELS[name]()
     target = target_of(gaussian, jacobian=kernel.jacobian)
@@ -201,7 +203,7 @@ def test_chains_know_nothing_of_each_other(gaussian, name):
     torch.testing.assert_close(alone.position, together.position[3:4], rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", FOR_REALS)
 def test_a_start_that_is_impossible_is_refused(name):
     impossible = Target(lambda u: u.sum(1) - torch.inf, StandardNormal((3,)), Reals(3), lambda u: u)
     with pytest.raises(FlowgenError, match="impossible"):

@@ -4,6 +4,7 @@ from typing import Any
 
 from flowgen.hyperparameters import configure
 from flowgen.inference.kernels.annealed_ascent import AnnealedAscent
+from flowgen.inference.kernels.gibbs import Gibbs
 from flowgen.inference.kernels.gradient_ascent import GradientAscent
 from flowgen.inference.kernels.hmc import HMC
 from flowgen.inference.kernels.independence import Independence
@@ -11,6 +12,8 @@ from flowgen.inference.kernels.kernel import Info, Kernel, State
 from flowgen.inference.kernels.langevin import Langevin
 from flowgen.inference.kernels.mala import MALA
 from flowgen.inference.kernels.metropolis import Metropolis
+from flowgen.inference.kernels.metropolis_within_gibbs import MetropolisWithinGibbs
+from flowgen.inference.kernels.particle_gibbs import ParticleGibbs
 from flowgen.inference.kernels.pcn import PCN
 from flowgen.inference.kernels.pl_mcmc import PLMCMC
 
@@ -21,12 +24,15 @@ __all__ = [
     "PCN",
     "PLMCMC",
     "AnnealedAscent",
+    "Gibbs",
     "GradientAscent",
     "Independence",
     "Info",
     "Kernel",
     "Langevin",
     "Metropolis",
+    "MetropolisWithinGibbs",
+    "ParticleGibbs",
     "State",
     "configure",
 ]
@@ -41,4 +47,7 @@ KERNELS: dict[str, type[Any]] = {
     "pcn": PCN,
     "independence": Independence,
     "pl_mcmc": PLMCMC,
+    "metropolis_within_gibbs": MetropolisWithinGibbs,
+    "particle_gibbs": ParticleGibbs,
+    "gibbs": Gibbs,
 }
