@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from flowgen.commands import codec, images, models, train
+from flowgen.commands import codec, images, inpaint, models, train
 from flowgen.errors import FlowgenError
 
 __all__ = ["main"]
@@ -20,7 +20,7 @@ app.command()(models.models)
 app.add_typer(train.app, name="train")
 app.command()(images.sample)
 app.command()(images.interpolate)
-app.command()(images.inpaint)
+app.command()(inpaint.inpaint)
 app.command()(models.evaluate)
 app.command()(codec.compress)
 app.command()(codec.decompress)

@@ -1,5 +1,6 @@
 """The models at hand: found on disk or on the Hub, loaded when needed, kept within a memory budget."""
 
+import hashlib
 import os
 import threading
 from collections import OrderedDict
@@ -13,7 +14,7 @@ from flowgen.checkpoint import load as load_checkpoint
 from flowgen.errors import FlowgenError
 from flowgen.models import ImageModel
 
-__all__ = ["Library", "checkpoint_directory", "describe", "find", "load", "names"]
+__all__ = ["Library", "checkpoint_directory", "describe", "find", "fingerprint", "load", "names"]
 
 SUFFIX = ".safetensors"
 MEMORY_BUDGET = 512 * 2**20  # bytes of weights
@@ -67,6 +68,19 @@ def describe(name: str) -> Meta:
     return read_meta(find(name))
 
 
+def fingerprint(path: Path) -> str:
+    """The SHA-256 of a model's file, which says exactly which model it was.
+
+    Raises:
+        FlowgenError: if it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise FlowgenError(f"{path.name} could not be read: {error.strerror}.") from None
+
+
 class Library:
     """Models by name, loaded on first use and kept until others need the room. Safe to share between threads.
 
@@ -100,6 +114,14 @@ class Library:
             FlowgenError: if there is no such model or it cannot be read.
         """
         return read_meta(self._path(name))
+
+    def fingerprint(self, name: str) -> str:
+        """The SHA-256 of the model's file.
+
+        Raises:
+            FlowgenError: if there is no such model or it cannot be read.
+        """
+        return fingerprint(self._path(name))
 
     def load(self, name: str) -> ImageModel:
         """The model, from memory if it is there.

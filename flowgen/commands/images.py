@@ -1,6 +1,5 @@
-"""`flowgen sample`, `interpolate` and `inpaint`: what makes pictures."""
+"""`flowgen sample` and `interpolate`: what makes pictures, and how pictures are written."""
 
-import ast
 import json
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ from flowgen.checkpoint import write_atomically
 from flowgen.data import pictures, to_bytes
 from flowgen.errors import FlowgenError
 
-__all__ = ["inpaint", "interpolate", "sample"]
+__all__ = ["Device", "Json", "Model", "Seed", "interpolate", "report", "sample", "write"]
 
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
@@ -72,58 +71,6 @@ def interpolate(
     report(as_json, model=name, frames=frames, path=path, output=str(output))
 
 
-def inpaint(
-    name: Model,
-    image: Annotated[Path, typer.Option(help="picture to fill in")],
-    mask: Annotated[Path, typer.Option(help="picture of the same size; white is what to fill in")],
-    output: Output,
-    method: Annotated[
-        str,
-        typer.Option(
-            help="how to fill it in; by default the usual one for the model and mask, and a wrong one lists them"
-        ),
-    ] = "",
-    num: Annotated[int, typer.Option(help="how many variants", min=1)] = 1,
-    steps: Annotated[int, typer.Option(help="how many steps", min=1)] = 100,
-    seed: Seed = 0,
-    option: Annotated[
-        list[str] | None, typer.Option(help="a parameter of the method, NAME=VALUE; may be repeated")
-    ] = None,
-    device: Device = "auto",
-    as_json: Json = False,
-) -> None:
-    """Fill in what a mask hides; the pixels outside it come back byte for byte."""
-    from flowgen import library
-    from flowgen.inference import complete, methods_of
-
-    model = library.load(name, device)
-    picture, hole = pictures.open_picture(image), pictures.open_picture(mask)
-    levels = pictures.to_levels(picture, model.event_shape, levels=model.levels)
-    known = pictures.mask_to_known(hole, picture.size, model.event_shape)
-    method = method or methods_of(model, known)[0]
-    started = time.perf_counter()
-    stream = complete(
-        model, levels, known, method=method, num=num, steps=steps, seed=seed, options=dict(map(_option, option or []))
-    )
-    with tqdm(unit="step", disable=as_json) as bar:
-        for last in stream:
-            bar.total = last.num_steps
-            bar.update()
-    write(output, pictures.grid(last.levels.cpu(), levels=model.levels))
-    report(
-        as_json,
-        model=name,
-        method=method,
-        num=num,
-        steps=steps,
-        seed=seed,
-        log_density=last.log_density.tolist(),
-        rejected=last.rejected,
-        seconds=time.perf_counter() - started,
-        output=str(output),
-    )
-
-
 def write(path: Path, picture: Image.Image) -> None:
     """Write a PNG, all of it or nothing.
 
@@ -140,13 +87,3 @@ def write(path: Path, picture: Image.Image) -> None:
 def report(as_json: bool, **facts: Any) -> None:
     """Say what was done: one JSON object, or the output's name."""
     typer.echo(json.dumps(facts) if as_json else f"{facts['output']}")
-
-
-def _option(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise FlowgenError(f"--option {text} should read NAME=VALUE.")
-    try:
-        return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return name, value

@@ -15,7 +15,7 @@ from flowgen.data.images import Images
 from flowgen.data.pictures import open_picture, to_levels
 from flowgen.errors import FlowgenError
 
-__all__ = ["ImageFolder"]
+__all__ = ["ImageFolder", "image_paths"]
 
 _SUFFIXES = frozenset({".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
@@ -69,15 +69,15 @@ def _paths_of_split(root: Path, split: Split) -> Sequence[Path]:
     if not root.is_dir():
         raise FlowgenError(f"{root} is no directory: give the one that holds the images.")
     if (root / "train").is_dir() and (root / "test").is_dir():
-        return _image_paths(root / split)
-    paths = _image_paths(root)
+        return image_paths(root / split)
+    paths = image_paths(root)
     if len(paths) < 2:
         raise FlowgenError(f"{root} holds one image, but training and testing need one each: add images.")
     held_out = max(1, len(paths) // 10)
     return paths[:-held_out] if split == "train" else paths[-held_out:]
 
 
-def _image_paths(folder: Path) -> list[Path]:
+def image_paths(folder: Path) -> list[Path]:
     """The image files in a directory and below, sorted by their names within it; hidden ones are left out."""
     found = [path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES]
     names = sorted(path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts))

@@ -1,6 +1,7 @@
 """Inference: targets, kernels that explore them, inpainting and interpolation. It never names a concrete model."""
 
 from flowgen.inference.chains import ChainGenerators
+from flowgen.inference.diagnostics import Diagnostics
 from flowgen.inference.frame import Frame
 from flowgen.inference.in_order import InOrder
 from flowgen.inference.inpaint import METHODS, complete, inpaint, methods_for, methods_of
@@ -8,6 +9,8 @@ from flowgen.inference.interpolate import interpolate
 from flowgen.inference.kernels import KERNELS
 from flowgen.inference.levels_target import LevelsTarget, levels_target
 from flowgen.inference.raster_smc import RasterSMC
+from flowgen.inference.recorder import Recorder
+from flowgen.inference.results import Result, Trace
 from flowgen.inference.sample import draw
 from flowgen.inference.target import Levels, Reals, Target, augmented_target, pixel_target
 
@@ -15,13 +18,17 @@ __all__ = [
     "KERNELS",
     "METHODS",
     "ChainGenerators",
+    "Diagnostics",
     "Frame",
     "InOrder",
     "Levels",
     "LevelsTarget",
     "RasterSMC",
     "Reals",
+    "Recorder",
+    "Result",
     "Target",
+    "Trace",
     "augmented_target",
     "complete",
     "draw",

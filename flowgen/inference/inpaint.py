@@ -14,7 +14,9 @@ from flowgen.inference.chains import ChainGenerators, Randomness
 from flowgen.inference.frame import Frame
 from flowgen.inference.in_order import InOrder, comes_last
 from flowgen.inference.kernels import KERNELS, Kernel, State, configure
+from flowgen.inference.kernels.particles import Population
 from flowgen.inference.levels_target import levels_target
+from flowgen.inference.memory import check_memory
 from flowgen.inference.raster_smc import RasterSMC
 from flowgen.inference.start import Search
 from flowgen.inference.target import Levels, Reals, Space, Target, pixel_target
@@ -26,9 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["METHODS", "check_image", "check_known", "complete", "inpaint", "methods_for", "methods_of"]
 
 MAX_CHAINS = 256
+MAX_ROWS = 4096  # pictures that go through a model at a time
 MAX_STEPS = 100_000
 SEARCH_STEPS = 50  # at most; a short run spends half of its steps on it
-START = RasterSMC(particles=16)  # where chains over levels begin
+START = RasterSMC(num_particles=16)  # where chains over levels begin
 IN_ORDER: dict[str, type[Any]] = {"raster_smc": RasterSMC, "in_order": InOrder}
 METHODS: dict[str, type[Any]] = {**KERNELS, **IN_ORDER}
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
@@ -125,7 +128,9 @@ def complete(
         raise FlowgenError(f"Variants are counted from 0, so the first cannot be {first}.")
     image, known = check_image(model, image), check_known(model, known)
     chosen = _method(model, known, method, options)
+    _check_rows(chosen, num)
     _check_steps(steps)
+    check_memory(model, chosen, num)
     model, variants = model.frozen(), range(first, first + num)
     if isinstance(model, Sequential):
         if isinstance(chosen, RasterSMC | InOrder):
@@ -138,6 +143,7 @@ def _over_levels(
     model: Sequential, image: Tensor, known: Tensor, kernel: Kernel, steps: int, randomness: ChainGenerators
 ) -> Iterator[Frame]:
     """Chains that begin at completions by a few particles each; half of the steps are warm-up."""
+    check_memory(model, START, len(randomness.generators))
     target = levels_target(model, image, known)
     position = START.draw(target, len(randomness.generators), randomness)
     return inpaint(target, kernel, position, steps, num_warmup=steps // 2, generator=randomness)
@@ -150,6 +156,8 @@ def _by_kernel(
     w = search.first(len(randomness.generators), randomness)
     target, place = _setting(search, kernel)
     kernel.init(target, place(w))  # an impossible picture is refused here, before any frame
+    if isinstance(kernel, Population):  # it draws its own start
+        return inpaint(target, kernel, place(w), steps, num_warmup=steps // 2, generator=randomness)
     return _search_and_run(search, w, target, place, kernel, steps, randomness)
 
 
@@ -269,6 +277,16 @@ def _check_space(kernel: Kernel, space: Space) -> None:
         raise FlowgenError(
             f"{type(kernel).__name__} cannot move in {type(space).__name__.lower()}; these methods can: {fitting}."
         )
+
+
+def _check_rows(kernel: Any, num: int) -> None:
+    for name in ("num_particles", "num_temperatures"):
+        each = getattr(kernel, name, 1)
+        if num * each > MAX_ROWS:
+            raise FlowgenError(
+                f"{num} variants with {name} {each} are {num * each} pictures at a time; ask for {MAX_ROWS} at most: "
+                "fewer variants, or fewer for each."
+            )
 
 
 def _check_steps(num_steps: int) -> None:

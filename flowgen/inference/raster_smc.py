@@ -1,6 +1,5 @@
 """Sequential Monte Carlo along the raster: holes of any shape, by a model that draws row by row."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -11,8 +10,9 @@ from torch import Tensor
 from flowgen.hyperparameters import check
 from flowgen.inference.chains import ChainGenerators, Randomness, uniform_like
 from flowgen.inference.frame import Frame
+from flowgen.inference.kernels.particles import log_mean_exp
 from flowgen.inference.levels_target import LevelsTarget, levels_target
-from flowgen.inference.particles import Cloud, check_number, move_along
+from flowgen.inference.raster import Cloud, move_along
 
 if TYPE_CHECKING:
     from flowgen.models.image_model import Sequential
@@ -35,7 +35,7 @@ class RasterSMC:
         A tutorial on particle filtering and smoothing: fifteen years later (Doucet & Johansen, 2009)
     """
 
-    particles: int = field(default=64, metadata={"help": "of each variant", "min": 1, "max": 1024})
+    num_particles: int = field(default=64, metadata={"help": "of each variant", "min": 1, "max": 4096})
     threshold: float = field(
         default=0.5,
         metadata={"help": "resample where the effective share of the particles falls below this", "min": 0, "max": 1},
@@ -47,7 +47,7 @@ class RasterSMC:
     def complete(
         self, model: "Sequential", image: Tensor, known: Tensor, *, seed: int, variants: range
     ) -> Iterator[Frame]:
-        """A frame a row, from the first one with something hidden; hidden pixels that are not drawn yet are black.
+        """A frame a row, known rows included; hidden pixels that are not drawn yet are black.
 
         Args:
             model: draws in raster order.
@@ -57,10 +57,9 @@ class RasterSMC:
             variants: the variants' numbers.
 
         Raises:
-            FlowgenError: before the first frame, if there are too many particles, or the model gives a known level
-                before the hole probability 0; later, if no particle allows a known level.
+            FlowgenError: if the model gives a known level probability 0: before the first frame if it comes before the
+                hole, and otherwise when no particle allows it.
         """
-        check_number(len(variants), self.particles)
         target, randomness = levels_target(model, image, known), ChainGenerators(seed, variants)
         last = uniform_like(target.sequence.prefix.log_mass.expand(len(variants)), randomness)
         clouds = self.clouds(target, len(variants), randomness)
@@ -68,7 +67,7 @@ class RasterSMC:
 
     def clouds(self, target: LevelsTarget, chains: int, randomness: Randomness) -> Iterator[Cloud]:
         """The weighted particles of each chain, a row after another."""
-        return move_along(target.sequence, chains, self.particles, self.threshold, randomness)
+        return move_along(target.sequence, chains, self.num_particles, self.threshold, randomness)
 
     def draw(self, target: LevelsTarget, chains: int, randomness: Randomness) -> Tensor:
         """One completion a chain, (chains, dim), where chains may start."""
@@ -87,5 +86,5 @@ class RasterSMC:
             acceptance=None,
             warming_up=False,
             to_image=target.to_image,
-            log_evidence=float(evidence.logsumexp(0)) - math.log(len(evidence)),
+            log_evidence=float(log_mean_exp(evidence)),
         )

@@ -58,6 +58,7 @@ class SequentialTarget:
         return order
 
     @cached_property
+    @torch.no_grad()
     def prefix(self) -> Partial:
         """One image at the first hidden position.
 

@@ -52,8 +52,11 @@ class Target:
     space: Space
     to_image: Callable[[Tensor], Tensor]
 
-    def log_density(self, u: Tensor, beta: float = 1.0) -> Tensor:
-        """Log-density in nats, up to a constant: (chains, dim) -> (chains,). Gradients flow to u."""
+    def log_density(self, u: Tensor, beta: float | Tensor = 1.0) -> Tensor:
+        """Log-density in nats, up to a constant: (chains, dim) -> (chains,). Gradients flow to u.
+
+        Beta is one number, or (chains,).
+        """
         likelihood = beta * self.log_likelihood(u)
         return likelihood if self.reference is None else self.reference.log_prob(u) + likelihood
 

@@ -174,22 +174,41 @@ class Autoregressive(nn.Module):
     def _draw(self, z: Tensor, temperature: float, levels: Tensor, known: Tensor) -> Iterator[Drawing]:
         u = z.double().view(len(z), *self.event_shape)
         drawing = Drawing(torch.zeros_like(u), u.new_zeros(len(u)))
+        clamped, row_of_laws = bool(known.any()), list[tuple[Tensor, Tensor, Tensor]]()
 
         def choose(at: tuple[int, int, int], log_probs: Tensor) -> Tensor:
             log_probs = tempered(log_probs, temperature)
             cumulative = cdf(log_probs)
-            fixed = known[:, *at]
-            k = torch.where(fixed, levels[:, *at], icdf(cumulative, u[:, *at]))
-            log_p, (low, high) = log_probs.gather(1, k[:, None])[:, 0], cell(cumulative, k)
-            # A known level may be none that a temperature of 0 allows: its cell is empty.
-            within = ((u[:, *at] - low) / (high - low).clamp_min(1e-300)).clamp(2.0**-15, 1 - 2.0**-15)
-            drawing.x[:, *at] = (k + within) / self.levels
-            drawing.log_prob += log_p.masked_fill(fixed, 0.0)
+            k = icdf(cumulative, u[:, *at])
+            if clamped:
+                k = torch.where(known[:, *at], levels[:, *at], k)
+            row_of_laws.append((k, cumulative, log_probs))
             return k
 
         for row in self.scan(len(z), choose):
+            self._finish_row(drawing, u[:, :, row], known[:, :, row], row_of_laws)
+            row_of_laws.clear()
             drawing.rows = row + 1
             yield drawing
+
+    def _finish_row(
+        self, drawing: Drawing, u: Tensor, known: Tensor, laws: list[tuple[Tensor, Tensor, Tensor]]
+    ) -> None:
+        """Enter a row's pixel values and log-probabilities, for all of its positions at once: one by one is slower.
+
+        Args:
+            drawing: what is drawn so far.
+            u, known: of the row, (n, c, w).
+            laws: at each position of the row its level (n,), its CDF and its log-probabilities, (n, levels).
+        """
+        k, cumulative, log_probs = (torch.stack(part).flatten(0, 1) for part in zip(*laws, strict=True))
+        log_p, (low, high) = log_probs.gather(1, k[:, None])[:, 0], cell(cumulative, k)
+        u, known = u.permute(2, 1, 0), known.permute(2, 1, 0)  # in the order of the positions
+        k, low, width, log_p = (part.view(u.shape) for part in (k, low, high - low, log_p))
+        # A known level may be none that a temperature of 0 allows: its cell is empty.
+        within = ((u - low) / width.clamp_min(1e-300)).clamp(2.0**-15, 1 - 2.0**-15)
+        drawing.x[:, :, drawing.rows] = ((k + within) / self.levels).permute(2, 1, 0)
+        drawing.log_prob += log_p.masked_fill(known, 0.0).sum((0, 1))
 
     @torch.no_grad()
     def scan(self, n: int, choose: Choose) -> Iterator[int]:

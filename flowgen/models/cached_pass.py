@@ -61,13 +61,11 @@ class CachedPass:
         pixel, channel = divmod(self.index, channels)
         return channel, *divmod(pixel, width)
 
-    @torch.no_grad()
     def log_probs(self) -> Tensor:
         """Of all levels at the next position, given what was put before it: (n, levels), in nats and float64."""
         each = self._by_class()
         return torch.logsumexp(each + self.weights, 1) if self.classes > 1 else each[:, 0]
 
-    @torch.no_grad()
     def put(self, levels: Tensor) -> None:
         """Set the next position's levels, (n,) integers, and go on to the one after it."""
         each = self._by_class()
@@ -83,7 +81,6 @@ class CachedPass:
         if self.index % (self.event_shape[0] * self.event_shape[2]) == 0:
             self.net.end_row(self.cache)
 
-    @torch.no_grad()
     def reindex(self, ancestors: Tensor) -> Self:
         """Another pass, whose image i goes on from where image ancestors[i] of this one is; this one stays as it is.
 

@@ -109,7 +109,7 @@ class _Layer(nn.Module):
         super().__init__()
         self.groups, self.hidden = groups, hidden
         self.vertical = AboveConv(hidden, 2 * hidden, rows=2, columns=3, dilation=dilation, current=True)
-        self.across = nn.Conv2d(2 * hidden, 2 * hidden, 1)
+        self.across = Pointwise(2 * hidden, 2 * hidden)
         self.left = LeftConv(hidden, 2 * hidden, taps=1, dilation=dilation, groups=groups, bias=False)
         self.residual = None if last else Pointwise(hidden, hidden, groups=groups, bias=False)
         self.classes = nn.Embedding(num_classes, 4 * hidden) if num_classes else None
@@ -139,6 +139,7 @@ class _Cache:
         self.table = net.features.table()
         self.first = RowsAbove(net.above, n, width)
         self.vertical = [RowsAbove(layer.vertical, n, width) for layer in self.layers]
+        self.across = [(layer.across.biases()[0], layer.across.matrices()[0]) for layer in self.layers]
         self.left = LeftRow(net.left, n, width)
         self.classes = [layer.classes(label) if layer.classes and label is not None else None for layer in self.layers]
         assert net.left.conv.bias is not None
@@ -169,7 +170,7 @@ class _Cache:
         self.streams = [one.chunk(self.groups, 1) for one in h]
         self.gated = [(one, one.chunk(self.groups, 1)) for one in gates.chunk(len(h), 1)]
         self.rows = [
-            [pixel.chunk(self.groups, 1) for pixel in row[start:]]
+            [[(both, *both.chunk(2, 1)) for both in pixel.chunk(self.groups, 1)] for pixel in row[start:]]
             for row, start in zip(awaiting, self.starts, strict=True)
         ]
         self.targets = awaiting[:, self.margin :].unbind(1)
@@ -185,31 +186,30 @@ class _Cache:
 
     def start_row(self) -> None:
         """The vertical stack once, and what the horizontal one hears of it."""
-        v = self.first.above().permute(1, 2, 0)
-        for i, (layer, rows, classes) in enumerate(zip(self.layers, self.vertical, self.classes, strict=True)):
-            below = rows.along(v)
-            heard = layer.across(below[:, :, None])[:, :, 0]
+        v = self.first.above()
+        for i, (rows, (bias, matrix), classes) in enumerate(zip(self.vertical, self.across, self.classes, strict=True)):
+            below = rows.along(v).flatten(0, 1)
+            heard = torch.addmm(bias, below, matrix).unflatten(0, v.shape[:2])
             if classes is not None:
-                for_v, for_h = classes[:, :, None].chunk(2, 1)
-                below, heard = below + for_v, heard + for_h
-            v = gate(below, 1)
+                for_v, for_h = classes.chunk(2, 1)
+                below, heard = below + for_v.repeat(len(v), 1), heard + for_h
+            v = gate(below, 1).unflatten(0, v.shape[:2])
             self.awaiting[i, self.starts[i] :].zero_()
-            self.awaiting[i, self.starts[i] : self.starts[i] + v.shape[2]] = heard.permute(2, 0, 1) * self.halves
+            torch.mul(heard, self.halves, out=self.awaiting[i, self.starts[i] : self.starts[i] + len(v)])
 
     def step(self, j: int, group: int) -> Tensor:
         """Every layer's part of one group; what it reads of the groups before, it finds where they left it."""
         self.streams[0][group].copy_(self.left.apply(j, group, self.bias[group]))
         for i, (gates, places) in enumerate(self.gated):
-            a, b = torch.addmm(self.rows[i][j][group], self.h[i], self.own[i][group]).tanh_().chunk(2, 1)
+            both, a, b = self.rows[i][j][group]
+            torch.addmm(both, self.h[i], self.own[i][group], out=both).tanh_()
             torch.addcmul(a, a, b, out=places[group])
             if i < len(self.residual):
                 torch.addmm(self.streams[i][group], gates, self.residual[i][group], out=self.streams[i + 1][group])
         if group == self.groups - 1:
             torch.baddbmm(self.targets[j], self.h, self.beside, out=self.targets[j])
-        skipped = torch.addmm(self.skip[0][group], self.gates, self.skip[1][group])
-        self._part(self.skipped, group).copy_(skipped.relu_())
-        top = torch.addmm(self.top[0][group], self.skipped, self.top[1][group])
-        self._part(self.last, group).copy_(top.relu_())
+        torch.addmm(self.skip[0][group], self.gates, self.skip[1][group], out=self._part(self.skipped, group)).relu_()
+        torch.addmm(self.top[0][group], self.skipped, self.top[1][group], out=self._part(self.last, group)).relu_()
         return torch.addmm(self.out[0][group], self.last, self.out[1][group])
 
     def put(self, j: int, channel: int, levels: Tensor) -> None:

@@ -10,7 +10,7 @@ from flowgen import hyperparameters
 from flowgen.inference.chains import Randomness, uniform_like
 from flowgen.inference.kernels.kernel import Info, check_possible
 from flowgen.inference.levels_target import sequence_of
-from flowgen.inference.particles import check_number, move_along
+from flowgen.inference.raster import move_along
 from flowgen.inference.target import Levels, Target
 
 __all__ = ["ParticleGibbs", "ParticleState"]
@@ -48,7 +48,7 @@ class ParticleGibbs:
     jacobian: ClassVar[bool] = True
     latent: ClassVar[bool] = False
 
-    particles: int = field(default=16, metadata={"help": "of each chain", "min": 2, "max": 1024})
+    num_particles: int = field(default=16, metadata={"help": "of each chain", "min": 2, "max": 4096})
     threshold: float = field(
         default=0.5,
         metadata={"help": "resample where the effective share of the particles falls below this", "min": 0, "max": 1},
@@ -59,7 +59,6 @@ class ParticleGibbs:
 
     @torch.no_grad()
     def init(self, target: Target, position: Tensor) -> ParticleState:
-        check_number(len(position), self.particles)
         sequence_of(target)
         log_density = target.log_density(position)
         check_possible(log_density, log_density.isfinite())
@@ -71,7 +70,7 @@ class ParticleGibbs:
     ) -> tuple[ParticleState, Info]:
         chains = len(state.position)
         clouds = move_along(
-            sequence_of(target), chains, self.particles, self.threshold, generator, retained=state.position
+            sequence_of(target), chains, self.num_particles, self.threshold, generator, retained=state.position
         )
         *_, cloud = clouds
         position, log_mass = cloud.pick(uniform_like(cloud.log_evidence, generator))
