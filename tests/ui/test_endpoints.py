@@ -14,6 +14,7 @@ from gradio_client.exceptions import ValidationError
 from PIL import Image
 
 from flowgen.data import Images
+from flowgen.inference import Reals, methods_for
 from flowgen.inference.kernels import KERNELS
 
 ENDPOINTS = {"/models", "/sample", "/interpolate", "/inpaint", "/score"}
@@ -75,7 +76,7 @@ def test_interpolate_ends_in_the_two_images(client: Client, tmp_path: Path, mnis
         assert film.n_frames == 8
 
 
-@pytest.mark.parametrize("method", KERNELS)
+@pytest.mark.parametrize("method", methods_for(Reals(1)))
 def test_inpaint_fills_the_hole_and_nothing_else(client: Client, tmp_path: Path, mnist: Images, method: str) -> None:
     image = mnist.levels[2, 0].numpy()
     mask = np.zeros_like(image)
