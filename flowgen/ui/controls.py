@@ -29,6 +29,8 @@ __all__ = [
     "whole_argument",
 ]
 
+SPELT = {"mala": "MALA", "hmc": "HMC", "pcn": "pCN", "pl": "PL", "mcmc": "MCMC", "smc": "SMC", "sgld": "SGLD"}
+
 
 def lead(text: str) -> gr.HTML:
     """What a tab is for, in a sentence or two; the text is ours and may hold <b>."""
@@ -113,8 +115,9 @@ def usual_temperature(library: Library, name: str | None) -> float:
 
 
 def title(name: str) -> str:
-    """A registry's key as people read it: "gradient_ascent" is "Gradient ascent"."""
-    return name.replace("_", " ").capitalize()
+    """A registry's key as people read it: "gradient_ascent" is "Gradient ascent", and "mala" is "MALA"."""
+    words = name.replace("_", " ").capitalize().split(" ")
+    return " ".join(SPELT.get(word.lower(), word) for word in words)
 
 
 def _control(field: dataclasses.Field[Any], elem_id: str) -> gr.Slider | gr.Number | gr.Checkbox:
