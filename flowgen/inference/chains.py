@@ -47,7 +47,7 @@ def normal_like(u: Tensor, randomness: Randomness) -> Tensor:
 
 
 def uniform_like(values: Tensor, randomness: Randomness) -> Tensor:
-    """Uniform draws in (0, 1) of the shape (chains, *), dtype and device of values."""
+    """Uniform draws in (0, 1) of values' shape (chains, *), dtype and device."""
     if isinstance(randomness, ChainGenerators):
         return torch.stack([rng.uniform(values.shape[1:], one) for one in randomness.generators]).to(values)
     return rng.uniform(values.shape, randomness, dtype=values.dtype).to(values.device)

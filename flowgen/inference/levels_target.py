@@ -1,6 +1,6 @@
 """The hidden levels of an image by a model that completes in order: a target over levels, exact."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -24,7 +24,7 @@ class LevelsTarget(Target):
         sequence: the same mass, factor by factor; its hidden positions are the unknowns, in this order.
     """
 
-    sequence: SequentialTarget
+    sequence: SequentialTarget = field(kw_only=True)
 
 
 def levels_target(model: "Sequential", image: Tensor, known: Tensor) -> LevelsTarget:
@@ -51,7 +51,7 @@ def levels_target(model: "Sequential", image: Tensor, known: Tensor) -> LevelsTa
         return model.log_mass(to_image(u)).double()
 
     sequence = SequentialTarget(model, image, known)
-    return LevelsTarget(log_likelihood, None, Levels(len(hidden), model.levels), to_image, sequence)
+    return LevelsTarget(log_likelihood, None, Levels(len(hidden), model.levels), to_image, sequence=sequence)
 
 
 def sequence_of(target: Target) -> SequentialTarget:

@@ -51,7 +51,7 @@ PROOFS = {
     "independence": Proof(Independence(), 0, 1200),
     "pl_mcmc": Proof(PLMCMC(), 150, 300),
     "parallel_tempering": Proof(ParallelTempering(step_size=0.1, hottest=0.3), 80, 60),
-    "smc": Proof(SMC(num_particles=16), 12, 60),
+    "smc": Proof(SMC(moves="mala", num_particles=16, num_moves=2), 20, 60),
 }
 
 

@@ -13,7 +13,7 @@ from flowgen.inference.chains import ChainGenerators
 from flowgen.inference.kernels import KERNELS, SMC, Importance, ParallelTempering, importance, parallel_tempering, smc
 from flowgen.inference.kernels.particles import effective_share, systematic
 from flowgen.inference.kernels.tempering import MOVES, place, take, temper
-from flowgen.inference.target import Reals, Target, pixel_target
+from flowgen.inference.target import Reals, Target, augmented_target, pixel_target
 from flowgen.models import FLOWS
 
 DOUBLE = torch.float64
@@ -50,7 +50,9 @@ def log_known(gaussian):
 def estimates(gaussian, name):
     """200 estimates of p(known), as shares of what it is."""
     if name == "smc":
-        state, _ = run(SMC(num_particles=256, effective=0.7), posterior(gaussian), 200, 15, 1)
+        state, _ = run(
+            SMC(moves="mala", num_particles=256, effective=0.7, num_moves=1), posterior(gaussian), 200, 15, 1
+        )
         return (state.log_evidence - log_known(gaussian)).exp()
     state, _ = run(Importance(num_particles=256), posterior(gaussian), 200, 0, 16)
     return (state.log_weight - math.log(state.num_drawn) - log_known(gaussian)).exp()
@@ -65,6 +67,14 @@ def check_estimates(shares):
 @pytest.mark.parametrize("name", ["smc", "importance"])
 def test_the_mean_of_200_estimates_is_the_probability_of_what_is_known(gaussian, name):
     check_estimates(estimates(gaussian, name))
+
+
+def test_in_the_latent_space_it_is_the_same_probability(central):
+    known = central.known.expand(1, 2, 3)
+    for sigma in (0.3, 0.5):
+        target = augmented_target(central.model, central.image, known, sigma=sigma, coordinates=torch.logit)
+        state, _ = run(SMC(num_particles=128, effective=0.7, num_moves=2), target, 200, 40, 1)
+        check_estimates((state.log_evidence - log_known(central)).exp())
 
 
 def test_the_mean_of_the_logarithms_would_not_be(gaussian, monkeypatch):
@@ -83,7 +93,7 @@ def test_the_estimate_of_a_run_is_the_mean_of_its_chains(gaussian):
 
 def arrivals(gaussian):
     """Particles just when they are at the target, after no more moves than the way there takes."""
-    state, _ = run(SMC(num_particles=128, effective=0.8), posterior(gaussian), 1_000, 12, 1)
+    state, _ = run(SMC(moves="mala", num_particles=128, effective=0.8, num_moves=1), posterior(gaussian), 1_000, 12, 1)
     assert (state.beta == 1).all()
     return state.position
 
@@ -197,7 +207,7 @@ def test_what_passes_through_the_model_is_counted(gaussian):
 
 
 def test_temperatures_rise_by_the_share_that_is_wanted_until_the_target(gaussian):
-    target, kernel = posterior(gaussian), SMC(num_particles=500, effective=0.6)
+    target, kernel = posterior(gaussian), SMC(num_particles=500, effective=0.6, num_moves=1)
     generator = torch.Generator().manual_seed(0)
     state, shares = kernel.init(target, torch.zeros(4, 4, dtype=DOUBLE)), []
     for _ in range(12):
@@ -217,6 +227,17 @@ def test_temperatures_rise_by_the_share_that_is_wanted_until_the_target(gaussian
         shares.append(on_the_way.any().item())
     assert shares[0]
     assert (state.beta == 1).all()
+
+
+def test_temperatures_rise_after_so_many_moves(gaussian):
+    kernel, generator = SMC(num_moves=3), torch.Generator().manual_seed(0)
+    state, betas = kernel.init(posterior(gaussian), torch.zeros(1, 4, dtype=DOUBLE)), []
+    for _ in range(7):
+        before, (state, info) = state, kernel.step(posterior(gaussian), state, generator, warmup=True)
+        assert not torch.equal(before.position, state.position) or info.acceptance < 1
+        torch.testing.assert_close(state.log_density, posterior(gaussian).log_density(state.position).detach())
+        betas.append(state.beta.item())
+    assert 0 < betas[0] == betas[1] == betas[2] < betas[3] == betas[4] == betas[5] < betas[6]
 
 
 def test_a_comb_draws_each_as_often_as_its_weight_and_any_of_its_teeth_alone_too():

@@ -14,10 +14,12 @@ from flowgen.inference.kernels.langevin import Langevin
 from flowgen.inference.kernels.mala import MALA
 from flowgen.inference.kernels.metropolis import Metropolis
 from flowgen.inference.kernels.metropolis_within_gibbs import MetropolisWithinGibbs
+from flowgen.inference.kernels.optimizer_ascent import LatentAscent, PixelAscent
 from flowgen.inference.kernels.parallel_tempering import ParallelTempering
 from flowgen.inference.kernels.particle_gibbs import ParticleGibbs
 from flowgen.inference.kernels.pcn import PCN
 from flowgen.inference.kernels.pl_mcmc import PLMCMC
+from flowgen.inference.kernels.sgld import SGLD
 from flowgen.inference.kernels.smc import SMC
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "MALA",
     "PCN",
     "PLMCMC",
+    "SGLD",
     "SMC",
     "AnnealedAscent",
     "Gibbs",
@@ -35,10 +38,12 @@ __all__ = [
     "Info",
     "Kernel",
     "Langevin",
+    "LatentAscent",
     "Metropolis",
     "MetropolisWithinGibbs",
     "ParallelTempering",
     "ParticleGibbs",
+    "PixelAscent",
     "State",
     "configure",
 ]
@@ -46,7 +51,10 @@ __all__ = [
 KERNELS: dict[str, type[Any]] = {
     "gradient_ascent": GradientAscent,
     "annealed_ascent": AnnealedAscent,
+    "pixel_ascent": PixelAscent,
+    "latent_ascent": LatentAscent,
     "langevin": Langevin,
+    "sgld": SGLD,
     "mala": MALA,
     "hmc": HMC,
     "metropolis": Metropolis,

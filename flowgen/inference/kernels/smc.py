@@ -29,6 +29,7 @@ class SMCState:
         log_evidence: the estimate so far, (chains,).
         beta: how far each population is, (chains,).
         moving: the state of the kernel that moves the particles; None before they are drawn.
+        step: how many steps led here.
         arrived: True where every chain is at the target, and goes on by its first particle alone.
     """
 
@@ -37,6 +38,7 @@ class SMCState:
     log_evidence: Tensor
     beta: Tensor
     moving: Any = None
+    step: int = 0
     arrived: bool = False
 
 
@@ -45,7 +47,7 @@ class SMC:
     """Tempered sequential Monte Carlo: from draws of the reference to draws of the target, with its evidence.
 
         u_j ~ reference(u) likelihood(u)^beta;   w_j = likelihood(u_j)^(beta' - beta);   resample by w;   move
-        log evidence = sum over the temperatures of log mean_j w_j   (of the pixel target: log p(known))
+        log evidence = sum over the temperatures of log mean_j w_j,   which is log p(known)
 
     Each chain is a population of its own, so chains know nothing of each other. The next beta is where the effective
     sample size falls to a wanted share. Warm-up is for the way: when it ends, beta goes to 1 at once, whatever that
@@ -60,10 +62,10 @@ class SMC:
 
     serves: ClassVar[tuple[type, ...]] = (Reals,)
     jacobian: ClassVar[bool] = True
-    latent: ClassVar[bool] = False
+    latent: ClassVar[bool] = True
 
     moves: Literal["mala", "hmc", "metropolis", "pcn", "pl_mcmc"] = field(
-        default="mala", metadata={"help": "the method that moves the particles between temperatures"}
+        default="pcn", metadata={"help": "the method that moves the particles between temperatures"}
     )
     step_size: float = field(
         default=0.1, metadata={"help": "of the moves at first; warm-up adapts it", "min": 1e-6, "max": 1.0}
@@ -73,6 +75,10 @@ class SMC:
     )
     effective: float = field(
         default=0.5, metadata={"help": "share of the sample that a temperature step keeps", "min": 0.05, "max": 0.99}
+    )
+
+    num_moves: int = field(
+        default=5, metadata={"help": "moves at each temperature, a step each", "min": 1, "max": 1000}
     )
 
     def __post_init__(self) -> None:
@@ -97,13 +103,16 @@ class SMC:
     ) -> tuple[SMCState, Info]:
         if state.arrived:
             moving, info = self.kernel.step(target, state.moving, generator)
-            after = SMCState(moving.position, moving.log_density, state.log_evidence, state.beta, moving, arrived=True)
-            return after, Info(info.rejected, info.acceptance, log_mean_exp(state.log_evidence))
+            after = replace(state, position=moving.position, log_density=moving.log_density, moving=moving)
+            return after, replace(info, log_evidence=log_mean_exp(state.log_evidence))
         if state.moving is None:
             moving, points, info = None, *self._begin(target, state, generator)
         else:
             moving, points, info = self._move(target, state, generator, warmup=warmup)
-        after = self._advance(target, state, moving, points, generator, warmup=warmup)
+        if warmup and state.step % self.num_moves:
+            after = self._shown(target, replace(state, moving=moving, step=state.step + 1), points, self.num_particles)
+        else:
+            after = self._advance(target, state, moving, points, generator, warmup=warmup)
         return after, replace(info, log_evidence=log_mean_exp(after.log_evidence))
 
     def _begin(self, target: Target, state: SMCState, generator: Randomness) -> tuple[Points, Info]:
@@ -114,7 +123,7 @@ class SMC:
             raise FlowgenError(
                 f"The model finds all of {self.num_particles} particles impossible: take more, or hide less or more."
             )
-        return points, Info(~possible.all(1), torch.ones_like(state.beta))
+        return points, Info(~possible.any(1), torch.ones_like(state.beta))
 
     def _move(
         self, target: Target, state: SMCState, generator: Randomness, *, warmup: bool
@@ -143,10 +152,15 @@ class SMC:
         else:
             sizes = moving.step_sizes if warmup else moving.step_sizes.of(first * self.num_particles)
             moving = place(self.kernel, target, points, betas, sizes)
-        shown = points.at(first * kept)
-        log_density = reference_of(target).log_prob(shown.position) + shown.log_likelihood
         log_evidence = state.log_evidence + log_mean_exp(log_weights)
-        return SMCState(shown.position, log_density, log_evidence, beta, moving, arrived=not warmup)
+        after = replace(state, log_evidence=log_evidence, beta=beta, moving=moving, step=state.step + 1)
+        return self._shown(target, replace(after, arrived=not warmup), points, kept)
+
+    def _shown(self, target: Target, state: SMCState, points: Points, num: int) -> SMCState:
+        """The state with its position at the first of num points a chain."""
+        first = points.at(torch.arange(len(state.beta), device=state.beta.device) * num)
+        log_density = reference_of(target).log_prob(first.position) + first.log_likelihood
+        return replace(state, position=first.position, log_density=log_density)
 
     def _next(self, log_likelihood: Tensor, beta: Tensor) -> Tensor:
         """The largest beta up to 1 at which the effective share is kept, by bisection: (chains,)."""
