@@ -1,6 +1,6 @@
 """Diagnostics: how far a run can be trusted, in figures and in one plain sentence."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -116,16 +116,17 @@ def kind_of(method: type[Any], frame: Frame) -> Kind:
     return "unadjusted" if accepts_all else "chains"
 
 
-def statistics(log_density: Floats, levels: Floats) -> dict[str, Floats]:
+def statistics(log_density: Floats, levels: Floats, names: Sequence[str]) -> dict[str, Floats]:
     """The quantities of a draw that are watched, (chains, draws) each: few, and fixed before the run.
 
     Args:
         log_density: (chains, draws).
         levels: of the hidden pixels, (chains, kept draws, hidden).
+        names: of the hidden pixels, for the sentences.
     """
     hidden = levels.shape[2]
     spread = np.unique(np.linspace(0, hidden - 1, min(PIXELS, hidden)).astype(int))
-    pixels = {f"hidden pixel {i}": levels[:, :, i] for i in spread}
+    pixels = {names[i]: levels[:, :, i] for i in spread}
     return {"the log-density": log_density, "the mean of the hidden pixels": levels.mean(2), **pixels}
 
 

@@ -116,11 +116,17 @@ class Recorder:
         drawn = pictures.flatten(2)[:, :, hidden].double().numpy().swapaxes(0, 1)
         return diagnose(
             kind,
-            statistics(trace.log_density[~trace.warming_up].T, drawn),
+            statistics(trace.log_density[~trace.warming_up].T, drawn, _names(hidden.view(self.image.shape))),
             seconds=self._ended - self._started,
             acceptance=None if last.acceptance is None else last.acceptance.double().cpu().numpy(),
             log_evidence=last.log_evidence,
         )
+
+
+def _names(hidden: Tensor) -> list[str]:
+    """What to call the hidden pixels of (c, h, w), in the order of their flat coordinates."""
+    colour = [""] if len(hidden) == 1 else [f", channel {c + 1}" for c in range(len(hidden))]
+    return [f"the pixel in row {i + 1}, column {j + 1}{colour[c]}" for c, i, j in hidden.nonzero().tolist()]
 
 
 def _is_due(number: int, total: int, room: int) -> bool:

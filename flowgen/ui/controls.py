@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 Control = gr.Slider | gr.Number | gr.Checkbox | gr.Dropdown
+SPELT = {"mala": "MALA", "hmc": "HMC", "pcn": "pCN", "pl": "PL", "mcmc": "MCMC", "smc": "SMC", "sgld": "SGLD"}
 
 
 def lead(text: str) -> gr.HTML:
@@ -119,8 +120,9 @@ def usual_temperature(library: Library, name: str | None) -> float:
 
 
 def title(name: str) -> str:
-    """A registry's key as people read it: "gradient_ascent" is "Gradient ascent"."""
-    return name.replace("_", " ").capitalize()
+    """A registry's key as people read it: "gradient_ascent" is "Gradient ascent", and "mala" is "MALA"."""
+    words = name.replace("_", " ").capitalize().split(" ")
+    return " ".join(SPELT.get(word.lower(), word) for word in words)
 
 
 def _control(field: dataclasses.Field[Any], elem_id: str, choices: tuple[Any, ...]) -> Control:

@@ -1,37 +1,45 @@
-"""The tab that fills in what was painted over, and the endpoint /inpaint."""
+"""The tab that fills in what was painted over."""
 
+import dataclasses
+import inspect
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
-from torch import Tensor
+from gradio.context import Context
 
-from flowgen.data.pictures import mask_to_known, to_levels
-from flowgen.errors import FlowgenError
 from flowgen.hyperparameters import configure
-from flowgen.inference import METHODS, Frame, complete, methods_of
+from flowgen.inference import METHODS, Recorder, complete, methods_of
 from flowgen.library import Library
-from flowgen.ui import arguments, controls, files, view
-from flowgen.ui.events import endpoint, on_page
+from flowgen.ui import arguments, completion, controls, view
+from flowgen.ui.events import on_page
+from flowgen.ui.inpaint_endpoint import check_settings, offer_inpaint
 from flowgen.ui.limits import LIMITS
+from flowgen.ui.pace import PRESETS, Paces, expected
 from flowgen.ui.picture import connect, picture_box, read_box
-from flowgen.ui.refusals import BadArgument
+from flowgen.ui.stops import Stops
 
 __all__ = ["build"]
 
 SECONDS_BETWEEN_FRAMES = 0.2
-TOO_LONG = f"This took longer than {LIMITS.seconds:.0f} s and was ended; ask for fewer steps or variants."
+FIRST_PRESET = "Fast"
+
+# Sizes arrive after a measurement, and by then the visitor may have set others: theirs stand.
+TAKE_SIZES = """(cost, preset, num, steps) => {
+    const plan = /data-preset="(.+?)" data-num="(.+?)" data-steps="(.+?)"/.exec(cost);
+    return plan && plan[1] === preset ? [Number(plan[2]), Number(plan[3])] : [num, steps];
+}"""
 
 
 def build(library: Library) -> None:
     """Lay out the tab and offer its endpoint."""
     controls.lead(
-        "Paint over a part of an image, and the model fills it in. <b>Gradient ascent</b> climbs to the most probable "
-        "completion; <b>Langevin</b> wanders among the plausible ones, with noise that makes each about as "
-        "likely as the model says. A model that draws row by row completes <b>in order</b> what comes after all that "
-        "is known, such as a lower half. What you did not paint over comes back byte for byte."
+        "Paint over a part of an image, and the model fills it in: by <b>ascent</b> to the most probable completions, "
+        "or by <b>sampling</b> to many plausible ones, with the evidence whether to believe them. What you did not "
+        "paint over comes back byte for byte."
     )
+    paces, stops = Paces(library), Stops()
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=300, elem_classes="fg-panel"):
             model = controls.model_menu(library, "inpaint-model", any_hole=True)
@@ -40,12 +48,15 @@ def build(library: Library) -> None:
             with gr.Column(elem_classes="fg-panel"):
                 with gr.Row():
                     method = _method_menu(library, model.value)
-                    steps = gr.Slider(10, LIMITS.steps, 200, step=10, label="Steps", elem_id="inpaint-steps")
+                    preset = gr.Radio(list(PRESETS), value=FIRST_PRESET, label="Effort", elem_id="inpaint-preset")
+                about = gr.HTML(_about(method.value), elem_id="inpaint-about", apply_default_css=False)
                 with gr.Row():
                     num = gr.Slider(1, LIMITS.variants, 4, step=1, label="Variants", elem_id="inpaint-num")
+                    steps = gr.Slider(1, LIMITS.steps, 100, step=1, label="Steps", elem_id="inpaint-steps")
+                with gr.Accordion("Advanced", open=False, elem_id="inpaint-advanced"):
                     seed = controls.seed_box("inpaint-seed")
-                with gr.Accordion("The method's own settings", open=False):
                     groups, knobs = _knobs(method.value)
+                cost = gr.HTML(view.note(""), elem_id="inpaint-cost", apply_default_css=False)
                 with gr.Row():
                     run = gr.Button("Fill in", variant="primary", elem_id="inpaint-run", elem_classes="fg-run")
                     stop = gr.Button("Stop", variant="stop", elem_id="inpaint-stop", elem_classes="fg-run")
@@ -55,25 +66,66 @@ def build(library: Library) -> None:
                 apply_default_css=False,
             )
 
-    def inpaint(name: str, value: Any, method: str, num: Any, steps: Any, seed: Any, *values: Any) -> Iterator[str]:
+    def inpaint(
+        request: gr.Request, name: str, value: Any, method: str, num: Any, steps: Any, seed: Any, *values: Any
+    ) -> Iterator[str]:
         own = dict(zip(knobs, values, strict=True))
         chosen = {field: value for (kernel, field), value in own.items() if kernel == method}
-        yield from show(library, name, value, method, num, steps, seed, chosen)
+        asked = {"num": num, "steps": steps, "seed": seed}
+        yield from show(library, name, value, method, asked, chosen, stopped=lambda: stops.asked(request.session_hash))
 
-    def choose(method: str) -> list[Any]:
-        return [gr.update(visible=name == method) for name in METHODS]
+    def begin(request: gr.Request) -> None:
+        stops.begin(request.session_hash)
 
-    def offer(name: str) -> list[Any]:
+    def end(request: gr.Request) -> None:
+        stops.ask(request.session_hash)
+
+    def offer(name: str, preset: str | None, num: Any, steps: Any) -> list[Any]:
         fitting = methods_of(library.load(arguments.model(library, name).name))
-        return [gr.update(choices=_titled(fitting), value=fitting[0]), *choose(fitting[0])]
+        shown = choose(name, fitting[0], preset, num, steps)
+        return [gr.update(choices=_titled(fitting), value=fitting[0]), *shown]
+
+    def choose(name: str, method: str, preset: str | None, num: Any, steps: Any) -> list[Any]:
+        reckoned = reckon(name, method, preset, num, steps)
+        return [_about(method), *(gr.update(visible=each == method) for each in METHODS), reckoned]
+
+    def reckon(name: str, method: str, preset: str | None, num: Any, steps: Any) -> str:
+        name, method = arguments.model(library, name).name, arguments.choice("method", method, METHODS)
+        if preset is not None:
+            return forecast(paces, name, method, arguments.choice("preset", preset, PRESETS))
+        num, steps = arguments.whole("num", num, 1, LIMITS.variants), arguments.whole("steps", steps, 1, LIMITS.steps)
+        return view.note(f"{expected(paces, name, method, num, steps)}.")
 
     connect(box, library, model)
-    on_page(model.change, offer, model, [method, *groups], works=True)
-    on_page(method.change, choose, method, groups)
+    size = [preset, num, steps]
+    reckonings = [
+        on_page(model.change, offer, [model, *size], [method, about, *groups, cost], works=True),
+        on_page(method.input, choose, [model, method, *size], [about, *groups, cost], works=True),
+        on_page(preset.input, reckon, [model, method, *size], cost, works=True),
+    ]
+    if model.value and Context.root_block is not None:
+        reckonings.append(on_page(Context.root_block.load, reckon, [model, method, *size], cost, works=True))
+    for reckoned in reckonings:
+        reckoned.then(None, [cost, *size], [num, steps], js=TAKE_SIZES, api_visibility="private")
+    for slider in (num, steps):
+        own = slider.input(None, None, preset, js="() => null", api_visibility="private")
+        on_page(own.then, reckon, [model, method, *size], cost, works=True)
+    begun = on_page(run.click, begin, None, None)
     inputs = [model, box, method, num, steps, seed, *knobs.values()]
-    running = on_page(run.click, inpaint, inputs, shown, works=True)
-    stop.click(None, cancels=[running], api_visibility="private")
+    on_page(begun.then, inpaint, inputs, shown, works=True)
+    on_page(stop.click, end, None, None)
     offer_inpaint(library)
+
+
+def forecast(paces: Paces, name: str, method: str, preset: str) -> str:
+    """What a preset comes to, in words, and in attributes from which the sliders take it."""
+    wanted = PRESETS[preset]
+    pace = paces.of(name, method)
+    num, steps = pace.plan(wanted)
+    fits = pace.seconds(num, steps) <= wanted.seconds
+    promise = f"{preset} answers within {wanted.seconds:.0f} s" if fits else "This method is slow, even in a few steps"
+    text = f"{promise}: {expected(paces, name, method, num, steps)}."
+    return f'<div data-preset="{preset}" data-num="{num}" data-steps="{steps}">{view.note(text)}</div>'
 
 
 def _method_menu(library: Library, name: str | None) -> gr.Dropdown:
@@ -83,6 +135,11 @@ def _method_menu(library: Library, name: str | None) -> gr.Dropdown:
 
 def _titled(methods: list[str]) -> list[tuple[str, str]]:
     return [(controls.title(name), name) for name in methods]
+
+
+def _about(method: str) -> str:
+    """What a method is, by the first line of its own documentation."""
+    return view.note((inspect.getdoc(METHODS[method]) or "").split("\n")[0])
 
 
 def _knobs(shown: str | None) -> tuple[list[gr.Group], dict[tuple[str, str], Any]]:
@@ -98,149 +155,54 @@ def _knobs(shown: str | None) -> tuple[list[gr.Group], dict[tuple[str, str], Any
 
 
 def show(
-    library: Library, name: str, value: Any, method: str, num: Any, steps: Any, seed: Any, chosen: dict[str, Any]
+    library: Library,
+    name: str,
+    value: Any,
+    method: str,
+    asked: dict[str, Any],
+    chosen: dict[str, Any],
+    *,
+    stopped: Any,
 ) -> Iterator[str]:
-    """The page's result as it comes, a few times a second; leaving this iterator ends the computation."""
+    """The page's result as it comes, a few times a second; leaving this iterator ends the computation.
+
+    Args:
+        library: the models.
+        name: of the model.
+        value: of the picture box.
+        method: a name in METHODS.
+        asked: num, steps and seed, as the page sends them.
+        chosen: the method's own settings, as the page sends them.
+        stopped: called at every step; True ends the run, which keeps what came so far.
+    """
     meta = arguments.model(library, name)
     seen = read_box(value, meta.event_shape, meta.levels)
-    check_settings(library, name, method, num, steps, seed)
+    check_settings(library, name, method, **asked)
+    asked = {key: int(number) for key, number in asked.items()}
     options = controls.options(METHODS[method], chosen)
-    before = view.with_hole(seen.levels, seen.known, meta.levels)
+    full = dataclasses.asdict(configure(METHODS[method], options))
+    before, stem = view.with_hole(seen.levels, seen.known, meta.levels), f"filled-seed{asked['seed']}"
+    yield view.results(view.status("Starting …", 0.0), view.pair(before, before))
+    model = library.load(name)
+    recorder = Recorder(seen.levels, seen.known, meta.levels, METHODS[method])
     started = shown_at = time.monotonic()
-    yield view.results(view.status("Starting …", 0.0), _pair(before, before, "after"))
-    model, settings = library.load(name), {"num": int(num), "steps": int(steps), "seed": int(seed)}
-    frames = complete(model, seen.levels, seen.known, method=method, options=options, **settings)
-    for frame in frames:
+    why = ""
+    for frame in recorder.watch(complete(model, seen.levels, seen.known, method=method, options=options, **asked)):
         now = time.monotonic()
-        late = now - started > LIMITS.seconds
-        if now - shown_at > SECONDS_BETWEEN_FRAMES or frame.step == frame.num_steps or late:
-            shown_at = now
-            yield _frame_view(frame, before, meta.levels, now - started, int(seed))
-        if late:
-            raise FlowgenError(TOO_LONG)
-
-
-def _frame_view(frame: Frame, before: bytes, num_levels: int, seconds: float, seed: int) -> str:
-    images = [view.png(one, num_levels) for one in frame.levels]
-    names = [f"filled-seed{seed}-{i}.png" for i in range(len(images))]
-    variants = "" if len(images) == 1 else view.tiles(images, [f"#{i}" for i in range(len(images))], names, size=130)
-    return view.results(
-        view.status(_progress(frame, seconds), frame.step / frame.num_steps),
-        _pair(before, images[0], "after, #0" if variants else "after", names[0]),
-        variants,
-    )
-
-
-def _pair(before: bytes, after: bytes, caption: str, file_name: str | None = None) -> str:
-    return f'<div class="fg-pair">{view.tile(before, "before")}{view.tile(after, caption, file_name)}</div>'
-
-
-def _progress(frame: Frame, seconds: float) -> str:
-    parts = [f"step {frame.step} of {frame.num_steps}", f"{seconds:.1f} s"]
-    if frame.step < frame.num_steps:
-        parts.append(f"{seconds / frame.step * (frame.num_steps - frame.step):.1f} s to go")
-    parts.append(f"log-density {float(frame.log_density.mean()):.0f} nats")
-    if frame.acceptance_rate is not None:
-        parts.append(f"accepted {100 * frame.acceptance_rate:.0f} %")
-    if frame.rejected:
-        parts.append(f"{frame.rejected} proposals were not finite and refused")
-    return " · ".join(parts)
-
-
-def check_settings(library: Library, model: str, method: Any, num: Any, steps: Any, seed: Any) -> None:
-    """Refuse settings out of range.
-
-    Raises:
-        BadArgument: naming the setting.
-    """
-    arguments.choice("method", method, METHODS)
-    fitting = methods_of(library.load(model))
-    if method not in fitting:
-        offer = ", ".join(fitting)
-        raise BadArgument("method", f"method {method} does not fit the model {model}; these do: {offer}.")
-    arguments.whole("num", num, 1, LIMITS.variants)
-    arguments.whole("steps", steps, 1, LIMITS.steps)
-    arguments.whole("seed", seed, 0, LIMITS.seed)
-
-
-def read_request(
-    library: Library, model: Any, image: Any, mask: Any, method: Any, num: Any, steps: Any, seed: Any, options: Any
-) -> tuple[Tensor, Tensor, dict[str, Any]]:
-    """The image (c, h, w), what is known of it (h, w), and the method's settings, of a call to /inpaint.
-
-    Raises:
-        FlowgenError: for anything out of order.
-    """
-    meta = arguments.model(library, model)
-    check_settings(library, model, method, num, steps, seed)
-    if options is not None and not isinstance(options, dict):
-        raise BadArgument("options", 'The options must be a JSON object, such as {"step_size": 0.01}, or null.')
-    try:
-        chosen = controls.options(METHODS[method], options or {})
-        configure(METHODS[method], chosen)
-    except FlowgenError as error:
-        raise BadArgument("options", str(error)) from None
-    picture = arguments.open_upload("image", image)
-    try:
-        known = mask_to_known(arguments.open_upload("mask", mask), picture.size, meta.event_shape)
-    except FlowgenError as error:
-        raise BadArgument("mask", str(error)) from None
-    return to_levels(picture, meta.event_shape, levels=meta.levels), known, chosen
-
-
-def _last(frames: Iterator[Frame], deadline: float) -> Frame:
-    for frame in frames:
         if frame.step == frame.num_steps:
-            return frame
-        if time.monotonic() > deadline:
             break
-    raise FlowgenError(TOO_LONG)
+        if why := _why_now(stopped(), now - started):
+            break
+        if now - shown_at > SECONDS_BETWEEN_FRAMES:
+            shown_at = now
+            yield completion.running(frame, recorder.trace(), before, meta.levels, now - started, stem)
+    settings = {"model": name, "model_sha256": library.fingerprint(name), "method": method, "options": full, **asked}
+    seconds = time.monotonic() - started
+    yield completion.ended(frame, recorder.result(settings), before, seconds, stem, why=why)
 
 
-def offer_inpaint(library: Library) -> None:
-    """The endpoint /inpaint."""
-
-    def inpaint(
-        model: str, image: Any, mask: Any, method: str, num: int, steps: int, seed: int, options: Any = None
-    ) -> tuple[list[str], Any]:
-        """Fill in the white part of a mask: PNG files at the model's size, known pixels byte for byte, and a report.
-
-        The mask is as large as the image. `options` are the method's own settings as a JSON object, such as
-        {"step_size": 0.01}; those not named keep their defaults.
-        """
-        levels, known, chosen = read_request(library, model, image, mask, method, num, steps, seed, options)
-        loaded, started = library.load(model), time.monotonic()
-        settings = {"num": int(num), "steps": int(steps), "seed": int(seed)}
-        frames = complete(loaded, levels, known, method=method, options=chosen, **settings)
-        last = _last(frames, started + LIMITS.seconds)
-        images = [view.png(one, loaded.levels) for one in last.levels]
-        paths = [files.save(one, f"filled-seed{int(seed)}-{i}.png") for i, one in enumerate(images)]
-        report = {
-            "model": model,
-            "method": method,
-            **settings,
-            "options": chosen,
-            "hidden_pixels": int((~known).sum()),
-            "log_density": [round(value, 3) for value in last.log_density.tolist()],
-            "seconds": round(time.monotonic() - started, 3),
-        }
-        return paths, report
-
-    def check(
-        model: str, image: Any, mask: Any, method: str, num: int, steps: int, seed: int, options: Any = None
-    ) -> None:
-        read_request(library, model, image, mask, method, num, steps, seed, options)
-
-    with gr.Column(visible=False):
-        inputs = [
-            controls.model_argument(library, any_hole=True),
-            gr.File(label="Image, of any size and format"),
-            gr.File(label="Mask of the image's size; white is what to fill in"),
-            gr.Dropdown(list(METHODS), value=next(iter(METHODS)), label="Method; which fit depends on the model"),
-            controls.whole_argument("How many variants", 1, 1, LIMITS.variants),
-            controls.whole_argument("How many steps", 300, 1, LIMITS.steps),
-            controls.whole_argument("Seed", 0, 0, LIMITS.seed),
-            gr.JSON(None, label="The method's own settings, a JSON object, or null"),
-        ]
-        outputs = [gr.File(file_count="multiple", label="Filled in"), gr.JSON(label="Report")]
-    endpoint(inpaint, check, inputs, outputs)
+def _why_now(stopped: bool, seconds: float) -> str:
+    """Why a run is to end before its last step, or nothing."""
+    if stopped:
+        return "stopped"
+    return f"ended after {LIMITS.seconds:.0f} s, the most that a run may take" if seconds > LIMITS.seconds else ""

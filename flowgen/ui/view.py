@@ -17,6 +17,7 @@ __all__ = [
     "data_url",
     "link",
     "note",
+    "pair",
     "picture",
     "png",
     "results",
@@ -24,6 +25,7 @@ __all__ = [
     "status",
     "tile",
     "tiles",
+    "verdict",
     "with_hole",
 ]
 
@@ -51,27 +53,27 @@ def status(text: str, fraction: float | None = None) -> str:
     return f'{bar}<p class="fg-status" role="status">{html.escape(text)}</p>'
 
 
-def data_url(content: bytes) -> str:
-    """A PNG as an address that needs no request."""
-    return "data:image/png;base64," + base64.b64encode(content).decode()
+def data_url(content: bytes, mime: str = "image/png") -> str:
+    """A file as an address that needs no request."""
+    return f"data:{mime};base64," + base64.b64encode(content).decode()
 
 
-def picture(content: bytes, alt: str) -> str:
+def picture(content: bytes, alt: str, mime: str = "image/png") -> str:
     """An image, pixel for pixel."""
-    return f'<img src="{data_url(content)}" alt="{html.escape(alt, quote=True)}">'
+    return f'<img src="{data_url(content, mime)}" alt="{html.escape(alt, quote=True)}">'
 
 
-def link(content: bytes, file_name: str, text: str) -> str:
+def link(content: bytes, file_name: str, text: str, mime: str = "image/png") -> str:
     """A download that needs no request."""
     name = html.escape(file_name, quote=True)
-    return f'<a href="{data_url(content)}" download="{name}">{html.escape(text)}</a>'
+    return f'<a href="{data_url(content, mime)}" download="{name}">{html.escape(text)}</a>'
 
 
-def tile(content: bytes, caption: str, file_name: str | None = None) -> str:
+def tile(content: bytes, caption: str, file_name: str | None = None, mime: str = "image/png") -> str:
     """An image over its caption, with a link that saves it where it has a file name."""
-    save = "" if file_name is None else link(content, file_name, "PNG")
+    save = "" if file_name is None else link(content, file_name, mime.removeprefix("image/").upper(), mime)
     return (
-        f'<figure class="fg-tile">{picture(content, caption)}'
+        f'<figure class="fg-tile">{picture(content, caption, mime)}'
         f"<figcaption><span>{html.escape(caption)}</span>{save}</figcaption></figure>"
     )
 
@@ -80,6 +82,24 @@ def tiles(images: Sequence[bytes], captions: Sequence[str], file_names: Sequence
     """Images in rows, each at least `size` CSS pixels wide."""
     each = "".join(map(tile, images, captions, file_names))
     return f'<div class="fg-tiles" style="--tile:{size}px">{each}</div>'
+
+
+def pair(before: bytes, after: bytes, caption: str = "after", file_name: str | None = None) -> str:
+    """A picture with its hole, and without."""
+    return f'<div class="fg-pair">{tile(before, "before")}{tile(after, caption, file_name)}</div>'
+
+
+def verdict(text: str, mood: str, facts: Sequence[tuple[str, str]]) -> str:
+    """A sentence that is to be seen first, and the figures behind it.
+
+    Args:
+        text: the sentence.
+        mood: "is-good", "is-bad" or "is-other".
+        facts: names and values.
+    """
+    figures = "".join(f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts)
+    listed = f"<dl>{figures}</dl>" if facts else ""
+    return f'<div class="fg-verdict {mood}"><p>{html.escape(text)}</p>{listed}</div>'
 
 
 def png(levels: Tensor, num_levels: int) -> bytes:

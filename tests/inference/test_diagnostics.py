@@ -74,18 +74,18 @@ def test_one_chain_is_compared_with_its_own_other_half():
 def test_a_pixel_that_never_varies_says_nothing_against_a_run():
     levels = np.zeros((CHAINS, DRAWS, 3))
     levels[:, :, 1] = walks(0.0, seed=3)
-    watched = statistics(walks(0.0), levels)
+    watched = statistics(walks(0.0), levels, "abc")
     assert list(watched) == [
         "the log-density",
         "the mean of the hidden pixels",
-        *(f"hidden pixel {i}" for i in range(3)),
+        *"abc",
     ]
     assert diagnose("chains", watched, seconds=1.0).converged is True
 
 
 def test_pixels_are_watched_all_over_the_hole():
-    watched = statistics(np.zeros((2, 5)), np.zeros((2, 5, 141)))
-    assert list(watched)[2:] == [f"hidden pixel {i}" for i in range(0, 141, 20)]
+    watched = statistics(np.zeros((2, 5)), np.zeros((2, 5, 141)), [f"pixel {i}" for i in range(141)])
+    assert list(watched)[2:] == [f"pixel {i}" for i in range(0, 141, 20)]
 
 
 def test_chains_that_accept_everything_are_called_biased():

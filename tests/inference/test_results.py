@@ -1,6 +1,7 @@
 """What a run leaves: completions, mean and deviation, an animation, a trace, and all of it in one archive."""
 
 import csv
+import dataclasses
 import io
 import json
 import zipfile
@@ -151,6 +152,25 @@ def test_the_animation_shows_the_run_without_loss():
         last = np.asarray(film.convert("L"))
     assert scale > 8
     assert {9, 60, 7} <= set(np.unique(last).tolist())
+
+
+def test_a_sentence_says_which_pixel_it_is_about():
+    """Two hidden pixels that drift apart, with a mean and a log-density that do not."""
+    noise = torch.Generator().manual_seed(0)
+
+    def drifting(step):
+        levels = torch.tensor([[[[9, 100 + step], [9, 100 - step]]]] * 2, dtype=torch.uint8)
+        shown, calm = frame(step, [0, 0], total=60), torch.randn(2, generator=noise)
+        return dataclasses.replace(shown, log_density=calm, to_image=lambda u: levels)
+
+    recorder = Recorder(levels_of(9, 0, 9, 0), torch.tensor([[True, False], [True, False]]), 256, MALA)
+    for step in range(1, 61):
+        recorder.add(drifting(step))
+    assert "in the bulk of the pixel in row 1, column 2" in recorder.result({}).diagnostics.verdict
+
+
+def levels_of(*values):
+    return torch.tensor(values, dtype=torch.uint8).view(1, 2, 2)
 
 
 def test_a_run_without_a_step_has_no_result(image, known):

@@ -32,10 +32,12 @@ def inpaint(page: Page, digits: list[Path]) -> None:
     _upload(page, "inpaint-picture", digits[0])
     for height in (0.58, 0.68, 0.78, 0.86):
         _stroke(page, height)
+    page.click("#inpaint-method input")
+    page.get_by_role("option", name="Mala", exact=True).click()
+    page.locator("#inpaint-preset").get_by_text("Balanced").click()
+    page.wait_for_function("document.querySelector('#inpaint-cost')?.textContent.includes('Balanced')")
     page.click("#inpaint-run")
-    page.wait_for_function(
-        "document.querySelector('#inpaint-result .fg-status')?.textContent.includes('step 200 of 200')"
-    )
+    page.wait_for_selector("#inpaint-result .fg-verdict")
 
 
 def score(page: Page, digits: list[Path]) -> None:

@@ -1,8 +1,11 @@
 """The page in a real browser: what a visitor does, on a desk and on a phone."""
 
 import base64
+import dataclasses
 import io
+import json
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from flowgen.data import Images
+from flowgen.inference import METHODS
 
 from .conftest import DESKTOP, PATIENCE, PHONE, Visit
 
@@ -139,8 +143,11 @@ def test_a_visitor_uploads_paints_fills_in_stops_and_downloads(
     page.click("#inpaint-stop")
     page.wait_for_timeout(1500)
     stopped = status.inner_text()
+    assert "stopped" in stopped
     page.wait_for_timeout(1500)
     assert status.inner_text() == stopped
+    expect(page.locator("#inpaint-result .fg-verdict")).to_be_visible()
+    expect(page.get_by_text("Download everything")).to_be_visible()
 
     set_number(page, "inpaint-steps", 10)
     page.click("#inpaint-run")  # the worker is free again
@@ -155,6 +162,85 @@ def test_a_visitor_uploads_paints_fills_in_stops_and_downloads(
     assert np.array_equal(filled[known], mnist.levels[0, 0].numpy()[known])
     assert 0.05 < 1 - known.mean() < 0.4
     assert fits(page)
+
+
+def sizes(page: Page) -> tuple[int, int]:
+    """The variants and the steps that are asked for."""
+    num, steps = (page.locator(f"#inpaint-{name} input[type=number]").input_value() for name in ("num", "steps"))
+    return int(num), int(steps)
+
+
+def choose_effort(page: Page, name: str) -> None:
+    page.locator("#inpaint-preset").get_by_text(name).click()
+    expect(page.locator("#inpaint-cost")).to_contain_text(f"{name} answers within")
+
+
+def test_an_effort_says_beforehand_what_it_will_take(visit: Visit) -> None:
+    page = visit()
+    open_tab(page, "Inpaint")
+    cost = page.locator("#inpaint-cost")
+    expect(cost).to_contain_text("Fast answers within 5 s")
+    choose_model(page, "inpaint", "gray")
+    page.click("#inpaint-method input")
+    page.get_by_role("option", name="MALA", exact=True).click()
+    expect(page.locator("#inpaint-about")).to_contain_text("Metropolis-adjusted Langevin")
+    choose_effort(page, "Balanced")
+    balanced = sizes(page)
+    choose_effort(page, "Fast")
+    fast = sizes(page)
+    assert fast[0] * fast[1] < balanced[0] * balanced[1]
+    assert re.search(rf"{fast[0]} variants?, {fast[1]} steps: about [1-5] s on this machine", cost.inner_text())
+
+    set_number(page, "inpaint-steps", fast[1] + 1)
+    expect(cost).to_contain_text(re.compile(rf"^\s*{fast[0]} variants?, {fast[1] + 1} steps: about"))
+    expect(page.locator("#inpaint-preset input:checked")).to_have_count(0)
+
+
+def test_a_chain_leaves_its_trace_a_verdict_and_an_archive(visit: Visit, digit: Path, mnist: Images) -> None:
+    page = visit()
+    open_tab(page, "Inpaint")
+    choose_model(page, "inpaint", "gray")
+    page.click("#inpaint-method input")
+    page.get_by_role("option", name="MALA", exact=True).click()
+    choose_effort(page, "Fast")
+    upload(page, "inpaint-picture", digit)
+    stroke(page, "inpaint-picture", 0.7)
+    set_number(page, "inpaint-num", 3)
+    set_number(page, "inpaint-steps", 60)
+    page.click("#inpaint-run")
+    result = page.locator("#inpaint-result")
+    expect(result.locator(".fg-status")).to_contain_text("step 60 of 60")
+    expect(result.locator(".fg-verdict")).to_contain_text("Not converged, because")
+    expect(result.locator(".fg-verdict dl")).to_contain_text("split R-hat")
+    expect(result.locator(".fg-chart polyline")).to_have_count(3)
+    expect(result.locator(".fg-trio img")).to_have_count(3)
+    with page.expect_download() as download:
+        result.get_by_text("Download everything").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        settings = json.loads(archive.read("settings.json"))
+        with Image.open(io.BytesIO(archive.read("mask.png"))) as mask:
+            known = np.asarray(mask) == 0
+        completions = [name for name in archive.namelist() if name.startswith("completions/")]
+        assert len(completions) == 3
+        for name in [*completions, "mean.png"]:
+            with Image.open(io.BytesIO(archive.read(name))) as picture:
+                assert np.array_equal(np.asarray(picture)[known], mnist.levels[0, 0].numpy()[known])
+    assert (settings["model"], settings["method"], settings["num"], settings["steps"]) == ("gray", "mala", 3, 60)
+    assert len(settings["model_sha256"]) == 64
+    assert settings["options"].keys() == {"step_size", "target_acceptance"}
+
+
+def test_the_methods_own_settings_are_under_advanced(visit: Visit) -> None:
+    page = visit()
+    open_tab(page, "Inpaint")
+    choose_model(page, "inpaint", "gray")
+    page.click("#inpaint-method input")
+    page.get_by_role("option", name="HMC", exact=True).click()
+    expect(page.locator("#inpaint-about")).to_contain_text("Hamiltonian")
+    page.locator("#inpaint-advanced").get_by_text("Advanced").click()
+    for field in dataclasses.fields(METHODS["hmc"]):
+        expect(page.locator(f"#inpaint-hmc-{field.name}")).to_be_visible()
+    expect(page.locator("#inpaint-mala-step_size")).to_be_hidden()
 
 
 def test_the_hole_can_be_mended(visit: Visit, digit: Path) -> None:
