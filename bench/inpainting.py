@@ -76,6 +76,8 @@ def main() -> None:
     for method, (mask, known), digit in itertools.product(
         methods, MASKS[chosen.masks](28, 28).items(), range(chosen.digits)
     ):
+        if model is not None and method not in methods_of(model, known):
+            continue  # what completes in order fits no hole with something known after it
         key = (chosen.model, method, chosen.steps if model else 0, mask, digit)
         if key not in done:
             image, label = images.levels[digit], int(images.labels[digit])

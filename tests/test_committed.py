@@ -1,5 +1,6 @@
 """The committed checkpoints on real images: what encode loses, and whether a codec needs the bits that they claim."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,7 @@ import flowgen
 from flowgen import library
 from flowgen.data import DATASETS, Images, data_root, midpoints
 from flowgen.evaluation import bits_per_dim, compress, decompress
+from flowgen.inference import complete
 from flowgen.models import AUTOREGRESSIVE, FLOWS
 
 DIGITS = [name for name in library.names() if flowgen.describe(name).dataset == "mnist"]
@@ -66,3 +68,20 @@ def test_a_thousand_digits_take_the_bits_that_the_model_claims(name: str, thousa
 @pytest.mark.parametrize("name", AT_ONCE)
 def test_a_flow_draws_finite_pixels_at_its_own_temperature(name: str) -> None:
     assert flowgen.load(name, device="cpu").frozen().sample(32, seed=1).isfinite().all()
+
+
+@pytest.mark.parametrize("name", IN_ORDER)
+def test_particles_fill_in_a_centred_hole_in_time(name: str, mnist: Images) -> None:
+    """64 of them, a hole of 14x14; 10 s on two cores is the bar, and here one thread's own seconds count."""
+    model, image = flowgen.load(name, device="cpu"), mnist.levels[1]
+    known = torch.ones(28, 28, dtype=torch.bool)
+    known[7:21, 7:21] = False
+    started = time.process_time()
+    *_, last = complete(model, image, known, method="raster_smc", num=1, seed=0, options={"num_particles": 64})
+    assert time.process_time() - started < 10
+    assert torch.equal(last.levels[:, :, known], image[:, known][None])
+    assert last.log_evidence is not None
+    mass = float(model.log_mass(image[None]))
+    assert float(last.log_density) == pytest.approx(float(model.log_mass(last.levels)), abs=0.05)
+    assert float(last.log_density) > 1.5 * mass, "as likely as a digit, more or less"
+    assert last.log_evidence > mass, "what is known is likelier than that and one way to fill it in"

@@ -32,8 +32,7 @@ MAX_ROWS = 4096  # pictures that go through a model at a time
 MAX_STEPS = 100_000
 SEARCH_STEPS = 50  # at most; a short run spends half of its steps on it
 START = RasterSMC(num_particles=16)  # where chains over levels begin
-IN_ORDER: dict[str, type[Any]] = {"raster_smc": RasterSMC, "in_order": InOrder}
-METHODS: dict[str, type[Any]] = {**KERNELS, **IN_ORDER}
+METHODS: dict[str, type[Any]] = {**KERNELS, "raster_smc": RasterSMC, "in_order": InOrder}
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -210,14 +209,15 @@ def methods_of(model: "ImageModel", known: Tensor | None = None) -> list[str]:
 
     Args:
         model: any image model.
-        known: the mask (h, w) or (c, h, w), where there is one: what comes last in raster order is completed in order.
+        known: the mask (h, w) or (c, h, w), where there is one: completing in order is usual for what comes last in
+            raster order, and does not fit another hole.
     """
     dim = math.prod(model.event_shape)
     if not isinstance(model, Sequential):
         return methods_for(Reals(dim))
-    usual = list(IN_ORDER)
-    if known is not None and comes_last(known.view(-1, *model.event_shape[1:])[0]):
-        usual.reverse()
+    usual = ["raster_smc", "in_order"]
+    if known is not None:
+        usual = ["in_order", "raster_smc"] if comes_last(known.view(-1, *known.shape[-2:])[0]) else ["raster_smc"]
     return usual + methods_for(Levels(dim, model.levels))
 
 
@@ -255,8 +255,8 @@ def check_known(model: "ImageModel", known: Tensor) -> Tensor:
 
 
 def _method(model: "ImageModel", known: Tensor, method: str | None, options: Mapping[str, Any]) -> Any:
-    fitting = methods_of(model, known)
-    method = method or fitting[0]
+    fitting = methods_of(model)
+    method = method or methods_of(model, known)[0]
     if method not in METHODS:
         raise FlowgenError(f"There is no method {method!r}; choose one of: {', '.join(METHODS)}.")
     if method not in fitting:

@@ -49,7 +49,7 @@ def favourite(library: Library, *, any_hole: bool = False) -> str | None:
 
     Args:
         library: the models.
-        any_hole: a flow before all others, since it fills in a hole of any shape.
+        any_hole: a flow before all others, since it shows the hole whole from the first step, and others row by row.
     """
 
     def bits(name: str) -> tuple[bool, float]:

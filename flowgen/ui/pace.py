@@ -20,6 +20,7 @@ __all__ = ["PRESETS", "Pace", "Paces", "Preset", "expected"]
 
 PROBE = 6  # steps that are measured, of a method that takes a step a row as many as fit into
 PROBE_SECONDS = 1.0
+PATIENCE = 3.0  # seconds after which a slow method has shown enough
 PROBE_VARIANTS = 4
 FEWEST_STEPS = 10
 PAGE = 1.15  # what showing frames adds
@@ -114,7 +115,8 @@ def _measure(model: Any, method: str) -> Pace:
     recorder, times = Recorder(image, known, model.levels, METHODS[method]), [time.perf_counter()]
     for _ in recorder.watch(complete(model, image, known, **asked)):
         times.append(time.perf_counter())
-        if len(times) > PROBE and times[-1] - times[0] > PROBE_SECONDS:
+        taken = times[-1] - times[0]
+        if (len(times) > PROBE and taken > PROBE_SECONDS) or taken > PATIENCE:
             break
     last = recorder.last
     assert last is not None
@@ -125,7 +127,10 @@ def _measure(model: Any, method: str) -> Pace:
     gaps = [after - before for before, after in pairwise(times)]
     if last.num_steps != PROBE:
         rows = last.num_steps - last.step + len(gaps)
-        return Pace(gaps[0], 0.0, statistics.median(gaps[1:] or gaps), picture, finish, fixed=rows)
+        row = statistics.median(gaps[len(gaps) // 2 :])  # known rows may come first, and at once
+        return Pace(gaps[0], 0.0, row, picture, finish, fixed=rows)
+    if len(gaps) < PROBE:
+        return Pace(0.0, statistics.mean(gaps), statistics.mean(gaps), picture, finish, halves=True)
     early, late = sum(gaps[1:3]) / 2, sum(gaps[4:6]) / 2
     start = max(0.0, gaps[0] - early) + max(0.0, gaps[3] - late)
     return Pace(start, early, late, picture, finish, halves=hasattr(METHODS[method], "num_particles"))

@@ -44,7 +44,8 @@ def test_the_search_ends_and_the_way_to_the_target_takes_half(halves: bool, earl
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_has_a_pace(method: str, checkpoints: Any) -> None:
+def test_every_method_has_a_pace(method: str, checkpoints: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flowgen.ui.pace.PROBE_VARIANTS", 1)
     library = Library(checkpoints, device="cpu")
     name = next(name for name in ("gray", "ordered") if method in methods_of(library.load(name)))
     paces = Paces(library)
