@@ -70,10 +70,12 @@ class MixtureCDF(Bijection):
 
     @torch.enable_grad()
     def _fit(self, entries: Tensor) -> None:
-        optimizer = torch.optim.Adam(self.parameters(), lr=FIT_RATE)
+        parameters = list(self.parameters())
+        optimizer = torch.optim.Adam(parameters, lr=FIT_RATE)
         for _ in range(FIT_STEPS):
-            optimizer.zero_grad()
-            (-self._curve(entries)[2].mean()).backward()
+            gradients = torch.autograd.grad(-self._curve(entries)[2].mean(), parameters)
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.grad = gradient
             optimizer.step()
         optimizer.zero_grad()
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from flowgen import rng
 
-__all__ = ["ChainGenerators", "Randomness", "normal_like", "uniform_like"]
+__all__ = ["ChainGenerators", "Randomness", "for_rows", "normal_like", "uniform_like"]
 
 
 class ChainGenerators:
@@ -24,8 +24,19 @@ class ChainGenerators:
     def __init__(self, seed: int, chains: Iterable[int]) -> None:
         self.generators = [rng.generator_for(seed, chain) for chain in chains]
 
+    def repeated(self, num: int) -> "ChainGenerators":
+        """The same streams for chains that are num rows each: the rows of a chain draw from its stream in turn."""
+        same = ChainGenerators(0, [])
+        same.generators = [one for one in self.generators for _ in range(num)]
+        return same
+
 
 Randomness = torch.Generator | ChainGenerators
+
+
+def for_rows(randomness: Randomness, num: int) -> Randomness:
+    """Randomness for a batch in which each chain has num rows, one after another."""
+    return randomness.repeated(num) if isinstance(randomness, ChainGenerators) else randomness
 
 
 def normal_like(u: Tensor, randomness: Randomness) -> Tensor:
@@ -36,7 +47,7 @@ def normal_like(u: Tensor, randomness: Randomness) -> Tensor:
 
 
 def uniform_like(values: Tensor, randomness: Randomness) -> Tensor:
-    """Uniform draws in (0, 1) of the shape (chains,), dtype and device of values."""
+    """Uniform draws in (0, 1) of values' shape (chains, *), dtype and device."""
     if isinstance(randomness, ChainGenerators):
-        return torch.cat([rng.uniform((1,), one) for one in randomness.generators]).to(values)
+        return torch.stack([rng.uniform(values.shape[1:], one) for one in randomness.generators]).to(values)
     return rng.uniform(values.shape, randomness, dtype=values.dtype).to(values.device)

@@ -14,6 +14,7 @@ from flowgen.inference.chains import ChainGenerators, Randomness
 from flowgen.inference.frame import Frame
 from flowgen.inference.in_order import InOrder
 from flowgen.inference.kernels import KERNELS, Kernel, State, configure
+from flowgen.inference.kernels.particles import Population
 from flowgen.inference.memory import check_memory
 from flowgen.inference.start import Search
 from flowgen.inference.target import Reals, Space, Target, pixel_target
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["METHODS", "check_image", "check_known", "complete", "inpaint", "methods_for", "methods_of"]
 
 MAX_CHAINS = 256
+MAX_ROWS = 4096  # pictures that go through a model at a time
 MAX_STEPS = 100_000
 SEARCH_STEPS = 50  # at most; a short run spends half of its steps on it
 METHODS: dict[str, type[Any]] = {**KERNELS, "in_order": InOrder}
@@ -121,6 +123,7 @@ def complete(
         raise FlowgenError(f"{num} variants were asked for; ask for 1 to {MAX_CHAINS} at a time.")
     if first < 0:
         raise FlowgenError(f"Variants are counted from 0, so the first cannot be {first}.")
+    _check_rows(chosen, num)
     image, known = check_image(model, image), check_known(model, known)
     _check_steps(steps)
     check_memory(model, chosen, num)
@@ -137,13 +140,15 @@ def _by_kernel(
     w = search.first(len(randomness.generators), randomness)
     target, place = _setting(search, kernel)
     kernel.init(target, place(w))  # an impossible picture is refused here, before any frame
+    if isinstance(kernel, Population):  # it draws its own start
+        return inpaint(target, kernel, place(w), steps, num_warmup=steps // 2, generator=randomness)
     return _search_and_run(search, w, target, place, kernel, steps, randomness)
 
 
 def _setting(search: Search, kernel: Kernel) -> tuple[Target, Callable[[Tensor], Tensor]]:
     """What a kernel explores, and where in it a latent of the search is."""
     if kernel.latent:
-        return search.augmented, lambda w: w
+        return search.augmented if kernel.jacobian else search.target, lambda w: w
     return pixel_target(search.model, search.image, search.known, jacobian=kernel.jacobian), search.pixels
 
 
@@ -247,6 +252,16 @@ def _check_space(kernel: Kernel, space: Space) -> None:
         raise FlowgenError(
             f"{type(kernel).__name__} cannot move in {type(space).__name__.lower()}; these methods can: {fitting}."
         )
+
+
+def _check_rows(kernel: Any, num: int) -> None:
+    for name in ("num_particles", "num_temperatures"):
+        each = getattr(kernel, name, 1)
+        if num * each > MAX_ROWS:
+            raise FlowgenError(
+                f"{num} variants with {name} {each} are {num * each} pictures at a time; ask for {MAX_ROWS} at most: "
+                "fewer variants, or fewer for each."
+            )
 
 
 def _check_steps(num_steps: int) -> None:

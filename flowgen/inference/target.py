@@ -1,14 +1,16 @@
 """Targets: what a chain explores, and how its unknowns become a picture again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
 
-from flowgen.data.images import midpoints, to_bytes
+from flowgen.data.images import dequantize, midpoints, to_bytes
 from flowgen.density import Density, StandardLogistic, StandardNormal
+from flowgen.inference.chains import Randomness, uniform_like
 
 if TYPE_CHECKING:
     from flowgen.models.image_model import ImageModel
@@ -45,15 +47,21 @@ class Target:
         reference: what is left at beta = 0, and can be sampled; None stands for the constant 1.
         space: where u lives; a kernel declares which spaces it serves.
         to_image: (chains, dim) -> (chains, c, h, w) uint8 whole images, the known pixels untouched.
+        dequantized: (chains, randomness) -> the target with its known bytes at values drawn anew within their levels,
+            for each chain others; None where nothing known is drawn.
     """
 
     log_likelihood: Callable[[Tensor], Tensor]
     reference: Density | None
     space: Space
     to_image: Callable[[Tensor], Tensor]
+    dequantized: "Callable[[int, Randomness], Target] | None" = None
 
-    def log_density(self, u: Tensor, beta: float = 1.0) -> Tensor:
-        """Log-density in nats, up to a constant: (chains, dim) -> (chains,). Gradients flow to u."""
+    def log_density(self, u: Tensor, beta: float | Tensor = 1.0) -> Tensor:
+        """Log-density in nats, up to a constant: (chains, dim) -> (chains,). Gradients flow to u.
+
+        Beta is one number, or (chains,).
+        """
         likelihood = beta * self.log_likelihood(u)
         return likelihood if self.reference is None else self.reference.log_prob(u) + likelihood
 
@@ -91,16 +99,21 @@ def pixel_target(model: "ImageModel", image: Tensor, known: Tensor, *, jacobian:
     def pixels(u: Tensor) -> Tensor:
         return margin + (1 - 2 * margin) * torch.sigmoid(u)
 
-    def log_likelihood(u: Tensor) -> Tensor:
+    def given(canvas: Tensor, u: Tensor) -> Tensor:
         x = canvas.expand(u.shape[0], -1).index_copy(1, hidden, pixels(u))
         return model.log_prob(x.unflatten(1, shape))
+
+    def dequantized(chains: int, randomness: Randomness) -> Target:
+        noise = uniform_like(canvas.expand(chains, -1), randomness)
+        return replace(target, log_likelihood=partial(given, dequantize(levels, noise, model.levels)))
 
     def to_image(u: Tensor) -> Tensor:
         filled = to_bytes(pixels(u.detach()), model.levels)
         return cast(Tensor, levels.expand(u.shape[0], -1).index_copy(1, hidden, filled).unflatten(1, shape))
 
     reference = StandardLogistic((len(hidden),)).to(anchor) if jacobian else None
-    return Target(log_likelihood, reference, Reals(len(hidden)), to_image)
+    target = Target(partial(given, canvas), reference, Reals(len(hidden)), to_image, dequantized)
+    return target
 
 
 def latent_target(
@@ -134,8 +147,9 @@ def augmented_target(
     chain to short steps, and one wider than the model's own idea of the known pixels sends it into tails that
     proposals from the reference seldom reach. Since p(G(w)) |det dG/dw| is N(w; 0, I), no determinant is worked out:
 
-        log_likelihood(w) = log p(x_hidden, x_known) - log p(G(w)) - 1/(2 sigma^2) sum_known (c(x) - c(G(w)))^2
+        log_likelihood(w) = log p(x_hidden, x_known) - log p(G(w)) - 1/(2 sigma^2) sum_known (c(x) - c(G(w)))^2 - log C
 
+    where C is the integral of the last exponential over all that could stand in, so that the evidence is p(known);
     with the standard normal as its reference, at the cost of decoding and a batch of two passes. A model of all of R^d
     is left as it is, with values beyond [0, 1] that are shown as the nearest byte.
 
@@ -151,10 +165,11 @@ def augmented_target(
     anchor = model.prior.anchor
     mask, observed = known.to(anchor.device), midpoints(image, model.levels).to(anchor)
     agreement = _agreement(model, image, known, sigma, coordinates)
+    log_constant = (_log_stand_ins(model, observed, sigma, coordinates) * mask).sum()
 
     def weigh(x: Tensor) -> Tensor:
         completed, decoded = model.log_prob(torch.cat([torch.where(mask, observed, x), x])).chunk(2)
-        return completed - decoded + agreement(x)
+        return completed - decoded + agreement(x) - log_constant
 
     return _latents(model, image, known, weigh)
 
@@ -170,6 +185,19 @@ def _agreement(
         return -0.5 * ((coordinates(x) - observed) * mask / sigma).square().flatten(1).sum(1)
 
     return agreement
+
+
+def _log_stand_ins(
+    model: "ImageModel", observed: Tensor, sigma: float, coordinates: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """For each pixel, log of the integral over the model's support of exp(-(c(v) - c(x))^2 / (2 sigma^2)) dv."""
+    t = torch.linspace(-40, 40, 4001, dtype=torch.float64, device=observed.device)
+    if model.support == "unit":
+        v, width = torch.sigmoid(t), torch.sigmoid(t) * torch.sigmoid(-t)
+    else:
+        v, width = 0.5 + t * (0.5 + 10 * sigma) / 40, torch.full_like(t, (0.5 + 10 * sigma) / 40)
+    off = (coordinates(v) - coordinates(observed.double())[..., None]) / sigma
+    return ((-0.5 * off.square()).exp() * width).sum(-1).mul(t[1] - t[0]).log().to(observed)
 
 
 def _latents(model: "ImageModel", image: Tensor, known: Tensor, weigh: Callable[[Tensor], Tensor]) -> Target:

@@ -12,6 +12,7 @@ from flowgen import rng
 from flowgen.data import to_bytes
 from flowgen.density import Prior, Uniform, check_temperature
 from flowgen.errors import FlowgenError
+from flowgen.models.cached_pass import CachedPass
 from flowgen.models.factors import Factor, cdf, cell, icdf, tempered
 from flowgen.models.image_model import Drawing, check_levels
 from flowgen.nets.causal_net import CausalNet
@@ -83,7 +84,8 @@ class Autoregressive(nn.Module):
         """
         check_levels(levels, self.event_shape, self.levels)
         if self.num_classes is None:
-            return self._log_mass(levels, self._labels(len(levels), levels.device))
+            label = None if self.label is None else torch.full((len(levels),), self.label, device=levels.device)
+            return self._log_mass(levels, label)
         each = [
             self._log_mass(levels, torch.full_like(levels[:, 0, 0, 0], y, dtype=torch.long)) for y in self._classes()
         ]
@@ -172,53 +174,65 @@ class Autoregressive(nn.Module):
     def _draw(self, z: Tensor, temperature: float, levels: Tensor, known: Tensor) -> Iterator[Drawing]:
         u = z.double().view(len(z), *self.event_shape)
         drawing = Drawing(torch.zeros_like(u), u.new_zeros(len(u)))
+        clamped, row_of_laws = bool(known.any()), list[tuple[Tensor, Tensor, Tensor]]()
 
         def choose(at: tuple[int, int, int], log_probs: Tensor) -> Tensor:
             log_probs = tempered(log_probs, temperature)
             cumulative = cdf(log_probs)
-            fixed = known[:, *at]
-            k = torch.where(fixed, levels[:, *at], icdf(cumulative, u[:, *at]))
-            log_p, (low, high) = log_probs.gather(1, k[:, None])[:, 0], cell(cumulative, k)
-            # A known level may be none that a temperature of 0 allows: its cell is empty.
-            within = ((u[:, *at] - low) / (high - low).clamp_min(1e-300)).clamp(2.0**-15, 1 - 2.0**-15)
-            drawing.x[:, *at] = (k + within) / self.levels
-            drawing.log_prob += log_p.masked_fill(fixed, 0.0)
+            k = icdf(cumulative, u[:, *at])
+            if clamped:
+                k = torch.where(known[:, *at], levels[:, *at], k)
+            row_of_laws.append((k, cumulative, log_probs))
             return k
 
         for row in self.scan(len(z), choose):
+            self._finish_row(drawing, u[:, :, row], known[:, :, row], row_of_laws)
+            row_of_laws.clear()
             drawing.rows = row + 1
             yield drawing
 
+    def _finish_row(
+        self, drawing: Drawing, u: Tensor, known: Tensor, laws: list[tuple[Tensor, Tensor, Tensor]]
+    ) -> None:
+        """Enter a row's pixel values and log-probabilities, for all of its positions at once: one by one is slower.
+
+        Args:
+            drawing: what is drawn so far.
+            u, known: of the row, (n, c, w).
+            laws: at each position of the row its level (n,), its CDF and its log-probabilities, (n, levels).
+        """
+        k, cumulative, log_probs = (torch.stack(part).flatten(0, 1) for part in zip(*laws, strict=True))
+        log_p, (low, high) = log_probs.gather(1, k[:, None])[:, 0], cell(cumulative, k)
+        u, known = u.permute(2, 1, 0), known.permute(2, 1, 0)  # in the order of the positions
+        k, low, width, log_p = (part.view(u.shape) for part in (k, low, high - low, log_p))
+        # A known level may be none that a temperature of 0 allows: its cell is empty.
+        within = ((u - low) / width.clamp_min(1e-300)).clamp(2.0**-15, 1 - 2.0**-15)
+        drawing.x[:, :, drawing.rows] = ((k + within) / self.levels).permute(2, 1, 0)
+        drawing.log_prob += log_p.masked_fill(known, 0.0).sum((0, 1))
+
     @torch.no_grad()
     def scan(self, n: int, choose: Choose) -> Iterator[int]:
-        """The one cached pass that encode, decode, sampling and the codec share: at each position, choose a level.
+        """Go through n images by the one cached pass that encode, decode, sampling, completion and the codec share.
 
-        Yields the number of each row once it is finished. A model of classes carries all of them along, weighed by how
-        well each has predicted so far, so that what is chosen from is the mixture's own conditional.
+        At each position a level is chosen; yields the number of each row once it is finished.
         """
-        channels, height, width = self.event_shape
-        count = self.num_classes or 1
-        device = self.prior.anchor.device
-        weights = torch.full((n, count, 1), -math.log(count), dtype=torch.float64, device=device)
-        cache = self.net.init_cache(n * count, width, self._labels(n, device))
-        pixel = torch.empty(n * count, channels, dtype=torch.long, device=device)
-        for row in range(height):
-            self.net.start_row(cache)
-            for column in range(width):
-                for channel in range(channels):
-                    if channel < self.net.groups:
-                        parameters = self.net.step(cache, column, channel)
-                    log_probs = self.factor.log_probs(parameters, pixel[:, :channel]).view(n, count, -1)
-                    mixed = torch.logsumexp(log_probs + weights, 1) if count > 1 else log_probs[:, 0]
-                    k = choose((channel, row, column), mixed)
-                    if count > 1:
-                        chosen = log_probs.gather(2, k[:, None, None].expand(-1, count, 1))
-                        weights = torch.log_softmax(weights + chosen, 1)
-                        k = k.repeat_interleave(count)
-                    self.net.put(cache, column, channel, k)
-                    pixel[:, channel] = k
-            self.net.end_row(cache)
+        images, row_size = self.begin(n), self.event_shape[0] * self.event_shape[2]
+        for row in range(self.event_shape[1]):
+            for _ in range(row_size):
+                images.put(choose(images.at, images.log_probs()))
             yield row
+
+    def begin(self, n: int) -> CachedPass:
+        """The cached pass at the first position of n images."""
+        return CachedPass(
+            self.net,
+            self.factor,
+            self.event_shape,
+            n,
+            label=self.label,
+            num_classes=self.num_classes,
+            device=self.prior.anchor.device,
+        )
 
     def initialize(self, x: Tensor) -> None:
         """Nothing starts from data here."""
@@ -245,12 +259,6 @@ class Autoregressive(nn.Module):
 
     def _classes(self) -> range:
         return range(self.num_classes or 0)
-
-    def _labels(self, n: int, device: torch.device) -> Tensor | None:
-        """The class of each entry of a cached pass's batch: the fixed one, or all of them for each image."""
-        if self.label is not None:
-            return torch.full((n,), self.label, device=device)
-        return torch.arange(self.num_classes, device=device).repeat(n) if self.num_classes else None
 
     def _to_levels(self, x: Tensor) -> Tensor:
         if tuple(x.shape[1:]) != self.event_shape:

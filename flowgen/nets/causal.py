@@ -8,6 +8,8 @@ Channels come in groups, one for each colour (or a single one): at a pixel itsel
 (mask A) or also itself (mask B).
 """
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -57,9 +59,9 @@ class AboveConv(nn.Conv2d):
         padded = F.pad(x, (self.side, self.side, self.reach, 0))
         return super().forward(padded[:, :, : height + self.reach - self.lag])
 
-    def row(self, rows: Tensor) -> Tensor:
-        """One row of the convolution, from its uppermost tap's row to its lowest's: (b, c, reach + 1 - lag, w)."""
-        return super().forward(F.pad(rows, (self.side, self.side)))[:, :, 0]
+    def matrix(self) -> Tensor:
+        """The matrix from the taps, row by row and leftmost first, to the outputs: (rows columns c_in, c_out)."""
+        return self.weight.permute(2, 3, 1, 0).flatten(0, 2)
 
 
 class LeftConv(nn.Module):
@@ -148,27 +150,46 @@ class Pointwise(nn.Conv2d):
 
 
 class RowsAbove:
-    """The rows of features that an AboveConv still needs, and no more: (n, channels, reach, width)."""
+    """The rows of features that an AboveConv still needs, and no more, each with its margins: (w + 2 side, n, c_in).
+
+    One product takes all taps of a row to its outputs: a convolution of so few pixels spends its time on being set up.
+    """
 
     def __init__(self, conv: AboveConv, n: int, width: int) -> None:
-        self.conv = conv
-        self.rows = conv.weight.new_zeros(n, conv.in_channels, conv.reach, width)
+        assert conv.bias is not None
+        self.conv, self.width = conv, width
+        self.matrix, self.bias = conv.matrix(), conv.bias
+        self.columns = range(0, 2 * conv.side + 1, conv.spacing)
+        self.rows = [conv.weight.new_zeros(width + 2 * conv.side, n, conv.in_channels) for _ in range(conv.reach)]
 
     def above(self) -> Tensor:
-        """The convolution over the rows seen so far, for the row that comes next: (width, n, channels_out)."""
-        rows = self.rows[:, :, : self.conv.reach + 1 - self.conv.lag]
-        return self.conv.row(rows).permute(2, 0, 1).contiguous()
+        """The convolution over the rows seen so far, for the row that comes next: (width, n, c_out)."""
+        return self._over(self.rows[: self.conv.reach + 1 - self.conv.lag])
 
-    def push(self, row: Tensor) -> None:
-        """Take in a finished row, (n, channels, width)."""
-        if self.conv.reach:
-            self.rows = torch.cat((self.rows[:, :, 1:], row[:, :, None]), 2)
+    def reindex(self, ancestors: Tensor) -> "RowsAbove":
+        """Another, whose image i goes on from where image ancestors[i] of this one is; this one is left as it is."""
+        other = copy.copy(self)
+        other.rows = [row[:, ancestors] for row in self.rows]
+        return other
 
     def along(self, row: Tensor) -> Tensor:
-        """The convolution with this row as the current one, which is taken in: (n, channels_out, width)."""
-        out = self.conv.row(torch.cat((self.rows, row[:, :, None]), 2))
-        self.push(row)
-        return out
+        """The convolution with this row as the current one, which is taken in: (width, n, c_out)."""
+        rows = [*self.rows, self._with_margins(row)]
+        self.rows = rows[1:]
+        return self._over(rows)
+
+    def push(self, row: Tensor) -> None:
+        """Take in a finished row, (width, n, channels)."""
+        self.rows = [*self.rows, self._with_margins(row)][1:]
+
+    def _over(self, rows: list[Tensor]) -> Tensor:
+        """The convolution over rows from that of its uppermost tap to that of its lowest."""
+        taps = [row[j : j + self.width] for row in rows[:: self.conv.spacing] for j in self.columns]
+        out = torch.addmm(self.bias, torch.cat(taps, 2).flatten(0, 1), self.matrix)
+        return out.view(self.width, -1, self.conv.out_channels)
+
+    def _with_margins(self, row: Tensor) -> Tensor:
+        return F.pad(row, (0, 0, 0, 0, self.conv.side, self.conv.side))
 
 
 class LeftRow:
@@ -177,10 +198,18 @@ class LeftRow:
     def __init__(self, conv: LeftConv, n: int, width: int) -> None:
         self.conv = conv
         self.matrices = conv.matrices()
-        self.row = conv.conv.weight.new_zeros(conv.reach + width, n, conv.conv.in_channels)
-        self.pixels = self.row.unbind()
-        self.parts = [pixel.chunk(conv.groups, 1) for pixel in self.pixels[conv.reach :]]
+        self._read(conv.conv.weight.new_zeros(conv.reach + width, n, conv.conv.in_channels))
+
+    def _read(self, row: Tensor) -> None:
+        self.row, self.pixels = row, row.unbind()
+        self.parts = [pixel.chunk(self.conv.groups, 1) for pixel in self.pixels[self.conv.reach :]]
         """Of each pixel and group, the features to be written into: (n, channels / groups)."""
+
+    def reindex(self, ancestors: Tensor) -> "LeftRow":
+        """Another, whose image i goes on from where image ancestors[i] of this one is; this one is left as it is."""
+        other = copy.copy(self)
+        other._read(self.row.index_select(1, ancestors))
+        return other
 
     def apply(self, j: int, group: int, above: Tensor) -> Tensor:
         """The convolution's outputs of one group at pixel j, added to what comes from above: (n, c_out / groups)."""
@@ -189,5 +218,5 @@ class LeftRow:
         return torch.addmm(above, taps, self.matrices[group])
 
     def finish(self) -> Tensor:
-        """The row as (n, channels, width)."""
-        return self.row[self.conv.reach :].permute(1, 2, 0)
+        """The row, (width, n, channels)."""
+        return self.row[self.conv.reach :]

@@ -17,7 +17,8 @@ class CausalNet(nn.Module, ABC):
 
     Two ways lead to the same numbers. Forward takes whole images. The cached pass goes through a batch pixel by pixel,
     computing nothing twice: `init_cache`, then for each row `start_row`, for each pixel and group of channels `step`
-    and `put`, and `end_row`. The cache holds the rows that the kernels reach, never the whole image.
+    and `put`, and `end_row`. The cache holds the rows that the kernels reach, never the whole image. At any place
+    `reindex` makes of it the cache of other images, each of which goes on from one of these.
 
     Attributes:
         groups: 1, or the number of colours where each sees those before it at its own pixel.
@@ -48,6 +49,10 @@ class CausalNet(nn.Module, ABC):
     @abstractmethod
     def end_row(self, cache: Any) -> None:
         """Take in the finished row."""
+
+    @abstractmethod
+    def reindex(self, cache: Any, ancestors: Tensor) -> Any:
+        """A cache whose image i goes on from image ancestors[i] of this one, (m,) integers; this one stays as it is."""
 
 
 class ByteFeatures(nn.Module):

@@ -1,5 +1,6 @@
 """Gated PixelCNN's net: a stack for the rows above and a stack for the pixels to the left, without a blind spot."""
 
+import copy
 from collections.abc import Sequence
 from typing import cast
 
@@ -97,6 +98,9 @@ class GatedPixelCNNNet(CausalNet):
     def end_row(self, cache: "_Cache") -> None:
         cache.first.push(cache.left.finish())
 
+    def reindex(self, cache: "_Cache", ancestors: Tensor) -> "_Cache":
+        return cache.reindex(ancestors)
+
 
 class _Layer(nn.Module):
     """One gated layer of both stacks; the last one's gates go to the output alone."""
@@ -105,7 +109,7 @@ class _Layer(nn.Module):
         super().__init__()
         self.groups, self.hidden = groups, hidden
         self.vertical = AboveConv(hidden, 2 * hidden, rows=2, columns=3, dilation=dilation, current=True)
-        self.across = nn.Conv2d(2 * hidden, 2 * hidden, 1)
+        self.across = Pointwise(2 * hidden, 2 * hidden)
         self.left = LeftConv(hidden, 2 * hidden, taps=1, dilation=dilation, groups=groups, bias=False)
         self.residual = None if last else Pointwise(hidden, hidden, groups=groups, bias=False)
         self.classes = nn.Embedding(num_classes, 4 * hidden) if num_classes else None
@@ -135,6 +139,7 @@ class _Cache:
         self.table = net.features.table()
         self.first = RowsAbove(net.above, n, width)
         self.vertical = [RowsAbove(layer.vertical, n, width) for layer in self.layers]
+        self.across = [(layer.across.biases()[0], layer.across.matrices()[0]) for layer in self.layers]
         self.left = LeftRow(net.left, n, width)
         self.classes = [layer.classes(label) if layer.classes and label is not None else None for layer in self.layers]
         assert net.left.conv.bias is not None
@@ -154,46 +159,57 @@ class _Cache:
         self.skip = net.skip.biases(), [_by_layer(matrix, net.groups, depth) / 2 for matrix in net.skip.matrices()]
         self.top, self.out = ((x.biases(), x.matrices()) for x in (net.top, net.out))
 
-        self.h, self.gates = new(depth, n, hidden), new(n, depth * hidden)
-        self.streams = [h.chunk(net.groups, 1) for h in self.h]
-        self.gated = [(gates, gates.chunk(net.groups, 1)) for gates in self.gates.chunk(depth, 1)]
         self.skipped, self.last = new(n, 2 * hidden), new(n, 2 * hidden)
         spacings = [layer.left.spacing for layer in self.layers]
-        self.starts = [max(spacings) - spacing for spacing in spacings]
-        self.awaiting = new(depth, max(spacings) + width, n, 2 * hidden)
+        self.margin, self.starts = max(spacings), [max(spacings) - spacing for spacing in spacings]
+        self._read(new(depth, n, hidden), new(n, depth * hidden), new(depth, max(spacings) + width, n, 2 * hidden))
+
+    def _read(self, h: Tensor, gates: Tensor, awaiting: Tensor) -> None:
+        """Take these tensors for the pixel's values and for what the row awaits, and name their parts once."""
+        self.h, self.gates, self.awaiting = h, gates, awaiting
+        self.streams = [one.chunk(self.groups, 1) for one in h]
+        self.gated = [(one, one.chunk(self.groups, 1)) for one in gates.chunk(len(h), 1)]
         self.rows = [
-            [pixel.chunk(net.groups, 1) for pixel in row[start:]]
-            for row, start in zip(self.awaiting, self.starts, strict=True)
+            [[(both, *both.chunk(2, 1)) for both in pixel.chunk(self.groups, 1)] for pixel in row[start:]]
+            for row, start in zip(awaiting, self.starts, strict=True)
         ]
-        self.targets = self.awaiting[:, max(spacings) :].unbind(1)
+        self.targets = awaiting[:, self.margin :].unbind(1)
+
+    def reindex(self, ancestors: Tensor) -> "_Cache":
+        other = copy.copy(self)
+        other.first, other.left = self.first.reindex(ancestors), self.left.reindex(ancestors)
+        other.vertical = [rows.reindex(ancestors) for rows in self.vertical]
+        other.classes = [None if one is None else one[ancestors] for one in self.classes]
+        other.skipped, other.last = self.skipped[ancestors], self.last[ancestors]
+        other._read(self.h.index_select(1, ancestors), self.gates[ancestors], self.awaiting.index_select(2, ancestors))
+        return other
 
     def start_row(self) -> None:
         """The vertical stack once, and what the horizontal one hears of it."""
-        v = self.first.above().permute(1, 2, 0)
-        for i, (layer, rows, classes) in enumerate(zip(self.layers, self.vertical, self.classes, strict=True)):
-            below = rows.along(v)
-            heard = layer.across(below[:, :, None])[:, :, 0]
+        v = self.first.above()
+        for i, (rows, (bias, matrix), classes) in enumerate(zip(self.vertical, self.across, self.classes, strict=True)):
+            below = rows.along(v).flatten(0, 1)
+            heard = torch.addmm(bias, below, matrix).unflatten(0, v.shape[:2])
             if classes is not None:
-                for_v, for_h = classes[:, :, None].chunk(2, 1)
-                below, heard = below + for_v, heard + for_h
-            v = gate(below, 1)
+                for_v, for_h = classes.chunk(2, 1)
+                below, heard = below + for_v.repeat(len(v), 1), heard + for_h
+            v = gate(below, 1).unflatten(0, v.shape[:2])
             self.awaiting[i, self.starts[i] :].zero_()
-            self.awaiting[i, self.starts[i] : self.starts[i] + v.shape[2]] = heard.permute(2, 0, 1) * self.halves
+            torch.mul(heard, self.halves, out=self.awaiting[i, self.starts[i] : self.starts[i] + len(v)])
 
     def step(self, j: int, group: int) -> Tensor:
         """Every layer's part of one group; what it reads of the groups before, it finds where they left it."""
         self.streams[0][group].copy_(self.left.apply(j, group, self.bias[group]))
         for i, (gates, places) in enumerate(self.gated):
-            a, b = torch.addmm(self.rows[i][j][group], self.h[i], self.own[i][group]).tanh_().chunk(2, 1)
+            both, a, b = self.rows[i][j][group]
+            torch.addmm(both, self.h[i], self.own[i][group], out=both).tanh_()
             torch.addcmul(a, a, b, out=places[group])
             if i < len(self.residual):
                 torch.addmm(self.streams[i][group], gates, self.residual[i][group], out=self.streams[i + 1][group])
         if group == self.groups - 1:
             torch.baddbmm(self.targets[j], self.h, self.beside, out=self.targets[j])
-        skipped = torch.addmm(self.skip[0][group], self.gates, self.skip[1][group])
-        self._part(self.skipped, group).copy_(skipped.relu_())
-        top = torch.addmm(self.top[0][group], self.skipped, self.top[1][group])
-        self._part(self.last, group).copy_(top.relu_())
+        torch.addmm(self.skip[0][group], self.gates, self.skip[1][group], out=self._part(self.skipped, group)).relu_()
+        torch.addmm(self.top[0][group], self.skipped, self.top[1][group], out=self._part(self.last, group)).relu_()
         return torch.addmm(self.out[0][group], self.last, self.out[1][group])
 
     def put(self, j: int, channel: int, levels: Tensor) -> None:

@@ -1,5 +1,6 @@
 """PixelCNN's net: masked convolutions in residual blocks."""
 
+import copy
 from collections.abc import Sequence
 from typing import cast
 
@@ -83,6 +84,9 @@ class PixelCNNNet(CausalNet):
     def end_row(self, cache: "_PixelCNNCache") -> None:
         cache.end_row()
 
+    def reindex(self, cache: "_PixelCNNCache", ancestors: Tensor) -> "_PixelCNNCache":
+        return cache.reindex(ancestors)
+
 
 class _Block(nn.Module):
     """x + conv1x1(relu(masked3x3(relu(conv1x1(relu(x))))))."""
@@ -147,6 +151,18 @@ class _PixelCNNCache:
     def end_row(self) -> None:
         for above, left in zip(self.above, [self.left, *self.lefts], strict=True):
             above.push(left.finish())
+
+    def reindex(self, ancestors: Tensor) -> "_PixelCNNCache":
+        other = copy.copy(self)
+        other.label = None if self.label is None else self.label[ancestors]
+        other.left = self.left.reindex(ancestors)
+        other.above = [rows.reindex(ancestors) for rows in self.above]
+        other.lefts = [row.reindex(ancestors) for row in self.lefts]
+        other.streams = [stream[ancestors] for stream in self.streams]
+        other.inner = [inner[ancestors] for inner in self.inner]
+        other.last = self.last[ancestors]
+        other.rows = [tuple(part.index_select(1, ancestors) for part in row) for row in self.rows]
+        return other
 
     def _part(self, x: Tensor, group: int) -> Tensor:
         return x if self.groups == 1 else x.chunk(self.groups, 1)[group]

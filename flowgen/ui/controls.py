@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import gradio as gr
 
@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 SPELT = {"mala": "MALA", "hmc": "HMC", "pcn": "pCN", "pl": "PL", "mcmc": "MCMC", "smc": "SMC", "sgld": "SGLD"}
+Control = gr.Slider | gr.Number | gr.Checkbox | gr.Dropdown
 
 
 def lead(text: str) -> gr.HTML:
@@ -92,9 +93,13 @@ def whole_argument(label: str, default: int, low: int, high: int) -> gr.Number:
     return gr.Number(default, precision=0, minimum=low, maximum=high, label=f"{label}, {low} to {high}")
 
 
-def hyperparameters(recipe: type[Any], elem_id: str) -> dict[str, gr.Slider | gr.Number | gr.Checkbox]:
+def hyperparameters(recipe: type[Any], elem_id: str) -> dict[str, Control]:
     """A control for each field of a dataclass of hyperparameters: its help, range and default are the field's own."""
-    return {field.name: _control(field, f"{elem_id}-{field.name}") for field in dataclasses.fields(recipe)}
+    hints = get_type_hints(recipe)
+    return {
+        field.name: _control(field, f"{elem_id}-{field.name}", get_args(hints[field.name]))
+        for field in dataclasses.fields(recipe)
+    }
 
 
 def options(recipe: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,10 +125,12 @@ def title(name: str) -> str:
     return " ".join(SPELT.get(word.lower(), word) for word in words)
 
 
-def _control(field: dataclasses.Field[Any], elem_id: str) -> gr.Slider | gr.Number | gr.Checkbox:
+def _control(field: dataclasses.Field[Any], elem_id: str, choices: tuple[Any, ...]) -> Control:
     about: dict[str, Any] = {"label": title(field.name), "info": field.metadata.get("help"), "elem_id": elem_id}
     default: Any = field.default
     low, high = field.metadata.get("min"), field.metadata.get("max")
+    if choices:
+        return gr.Dropdown(list(choices), value=default, **about)
     if isinstance(default, bool):
         return gr.Checkbox(default, **about)
     if low is None or high is None or (low > 0 and high / low > 1000):  # too wide a range for a slider to be of use

@@ -18,8 +18,10 @@ from flowgen.inference.kernels import (
     MALA,
     PCN,
     PLMCMC,
+    SMC,
     Independence,
     Metropolis,
+    ParallelTempering,
     hmc,
     mala,
     metropolis,
@@ -48,6 +50,8 @@ PROOFS = {
     "pcn": Proof(PCN(), 150, 250),
     "independence": Proof(Independence(), 0, 1200),
     "pl_mcmc": Proof(PLMCMC(), 150, 300),
+    "parallel_tempering": Proof(ParallelTempering(step_size=0.1, hottest=0.3), 80, 60),
+    "smc": Proof(SMC(moves="mala", num_particles=16, num_moves=2), 20, 60),
 }
 
 

@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from flowgen.errors import FlowgenError
 from flowgen.models.gated_pixelcnn import GatedPixelCNN
 from flowgen.nets import AboveConv, CausalNet, GatedPixelCNNNet, LeftConv, PixelCNNNet, Pointwise
+from flowgen.nets.causal import RowsAbove
 
 NETS: dict[str, type[GatedPixelCNNNet] | type[PixelCNNNet]] = {"gated": GatedPixelCNNNet, "plain": PixelCNNNet}
 COLOURS = [(1, 1), (3, 3), (3, 1)]  # (channels, groups): gray; colours in order; colours that the factor ties itself
@@ -273,6 +274,15 @@ def memory(cache: object) -> int:
     return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors(cache)}.values())
 
 
+def rows_above(part: object) -> Iterator[Tensor]:
+    """The rows that a part of a cache holds of what is above."""
+    if isinstance(part, RowsAbove):
+        yield from part.rows
+    elif isinstance(part, list):
+        for one in part:
+            yield from rows_above(one)
+
+
 @torch.no_grad()
 def memory_after(net: CausalNet, rows: int, *, n: int = 2, width: int = 6, channels: int = 3) -> int:
     cache = net.init_cache(n, width)
@@ -292,13 +302,14 @@ def test_a_cache_holds_the_rows_that_the_kernels_reach(name: str, groups: int) -
     n, width, hidden, number = 2, 6, 12, 8  # bytes of a float64
     near, far = make(name, 3, groups, (1, 1)), make(name, 3, groups, (1, 5))
     assert memory_after(near, 2) == memory_after(near, 30)  # however high the image
-    # A dilation of 5 reaches 4 rows more than one of 1, and 4 more pixels of margin to the left: of what a layer reads,
-    # or of what both layers' two halves of a gate await.
-    margin = {"plain": hidden, "gated": 2 * 2 * hidden}[name]
-    assert memory_after(far, 30) - memory_after(near, 30) == 4 * n * (width * hidden + margin) * number
-    reached = 3 * near.features.width * 3 + hidden * 2  # channels times rows: the first convolution, then two of 1 row
-    rows = [t for t in tensors(near.init_cache(n, width)) if t.shape[0] == n and t.shape[-1] == width and t.ndim == 4]
-    assert sum(t.numel() for t in rows) == n * width * reached
+    # A dilation of 5 reaches 5 rows with 5 pixels of margin on both sides, one of 1 a row with 1; and 4 more pixels of
+    # margin to the left: of what a layer reads, or of what both layers' two halves of a gate await.
+    rows, margin = 5 * (width + 10) - (width + 2), {"plain": hidden, "gated": 2 * 2 * hidden}[name]
+    assert memory_after(far, 30) - memory_after(near, 30) == n * (rows * hidden + 4 * margin) * number
+    cache = near.init_cache(n, width)
+    reached = [row.shape for above in vars(cache).values() for row in rows_above(above)]
+    features = 3 * near.features.width
+    assert reached == 3 * [(width + 6, n, features)] + 2 * [(width + 2, n, hidden)]  # the first one is 3 rows of 7 taps
 
 
 @over_nets

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 import httpx
@@ -34,6 +34,7 @@ class Example:
     ratio: float = field(default=0.5, metadata={"help": "a share", "min": 0.0, "max": 1.0})
     tiny: float = field(default=1e-3, metadata={"help": "of many magnitudes", "min": 1e-6, "max": 1.0})
     switch: bool = field(default=True, metadata={"help": "on or off"})
+    choice: Literal["this", "that"] = field(default="that", metadata={"help": "one of two"})
 
 
 def test_a_fields_type_and_range_choose_its_control() -> None:
@@ -43,7 +44,9 @@ def test_a_fields_type_and_range_choose_its_control() -> None:
         "ratio": gr.Slider,
         "tiny": gr.Number,
         "switch": gr.Checkbox,
+        "choice": gr.Dropdown,
     }
+    assert made["choice"].choices == [("this", "this"), ("that", "that")]
     assert (made["whole"].minimum, made["whole"].maximum, made["whole"].step) == (1, 9, 1)
     assert controls.options(Example, {"whole": 4.0, "ratio": 1.0}) == {"whole": 4, "ratio": 1.0}
 

@@ -54,6 +54,11 @@ class StepSizes:
         """What each chain steps by, (chains, 1)."""
         return (self.log_size if warmup else self.log_mean).exp().clamp(SMALLEST, self.largest)[:, None]
 
+    def of(self, chains: Tensor) -> "StepSizes":
+        """Those of some chains, in this order."""
+        names = ("log_size", "log_mean", "shortfall", "age")
+        return replace(self, **{name: getattr(self, name)[chains] for name in names})
+
     def learn(self, acceptance: Tensor, wanted: float, *, warmup: bool, heeded: Tensor | None = None) -> "StepSizes":
         """What a step teaches in warm-up, and after it nothing.
 
