@@ -5,10 +5,11 @@
     python bench/inpainting.py --model classical                    # biharmonic, Navier-Stokes, Telea
     python bench/inpainting.py --table                              # what has been measured so far
 
-The first test digits, 8 completions each. Printed: the PSNR in dB over hidden pixels of the posterior mean (of the draws
-after warm-up; of the completions where a method makes no chain) and of the best of the 8, each of the squared error
-pooled over all digits; the share of completions that a small convolutional net, trained on the training digits, takes
-for the digit it was; seconds a digit. A line a digit goes into docs/inpainting.csv, and what stands there is not done again.
+The first test digits, 8 completions each. Printed: the PSNR in dB over hidden pixels of the posterior mean (of the
+draws after warm-up; of the completions where a method makes no chain) and of the best of the 8, each of the squared
+error pooled over all digits; the share of completions that a small convolutional net, trained on the training digits,
+takes for the digit it was; seconds a digit. A line a digit goes into docs/inpainting.csv, and what stands there is not
+done again.
 """
 
 import argparse

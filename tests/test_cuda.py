@@ -21,7 +21,19 @@ from flowgen.bijections import Bijection
 from flowgen.checkpoint import Meta, save_checkpoint
 from flowgen.data import Images, to_bytes
 from flowgen.density import StandardNormal
-from flowgen.inference import KERNELS, ChainGenerators, complete, interpolate, pixel_target
+from flowgen.inference import (
+    KERNELS,
+    METHODS,
+    ChainGenerators,
+    Levels,
+    Reals,
+    complete,
+    interpolate,
+    levels_target,
+    methods_for,
+    pixel_target,
+)
+from flowgen.inference.sequential_target import SequentialTarget
 from flowgen.models import AUTOREGRESSIVE, FLOWS, MODELS, Dequantized, Flow, ImageModel, UniformDequantizer
 from flowgen.training import Batches, Run, Settings, Trainer
 
@@ -34,6 +46,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "gated_pixelcnn": {"hidden": 4, "dilations": "1 2", "embedding": 4},
 }  # one of each part; a recipe that is not named here comes as it is
 HIDDEN_PIXELS = 7
+FOR_REALS, FOR_LEVELS = methods_for(Reals(1)), methods_for(Levels(1, 2))
 
 # deepcopy looks whether a tensor has storage, and a fake one has none.
 pytestmark = pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
@@ -132,7 +145,7 @@ def test_interpolation_runs_on_the_models_device(recipe: str, parallel: bool) ->
 
 
 @pytest.mark.parametrize("recipe", FLOWS)
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", FOR_REALS)
 def test_kernels_step_on_the_models_device(recipe: str, kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.autograd, "grad", lambda outputs, inputs: (torch.zeros_like(inputs),))
     model = _build(recipe)
@@ -147,6 +160,42 @@ def test_kernels_step_on_the_models_device(recipe: str, kernel: str, monkeypatch
         _on_cuda(state.log_density, 3)
         _on_cuda(info.rejected, 3)
         _on_cuda(target.to_image(state.position), 3, *SHAPE)
+
+
+@pytest.fixture
+def middle(monkeypatch: pytest.MonkeyPatch) -> Tensor:
+    """Seven hidden pixels among 64, which a fake mask cannot tell: (1, 8, 8), True where known."""
+    hidden = [28 <= place < 28 + HIDDEN_PIXELS for place in range(64)]
+    monkeypatch.setattr(SequentialTarget, "hidden", hidden)
+    return ~torch.tensor(hidden).view(SHAPE)
+
+
+@pytest.mark.parametrize("recipe", AUTOREGRESSIVE)
+@pytest.mark.parametrize("kernel", FOR_LEVELS)
+def test_kernels_over_levels_step_on_the_models_device(recipe: str, kernel: str, middle: Tensor) -> None:
+    model = _build(recipe)
+    with fake_cuda(model):
+        model, move = model.frozen(), KERNELS[kernel]()
+        target = levels_target(model, _levels(1)[0], middle.to("cuda"))
+        state = move.init(target, torch.zeros(3, HIDDEN_PIXELS, dtype=torch.long, device="cuda"))
+        for _ in range(2):
+            state, info = move.step(target, state, ChainGenerators(0, range(3)))
+        _on_cuda(state.position, 3, HIDDEN_PIXELS)
+        _on_cuda(state.log_density, 3)
+        _on_cuda(info.rejected, 3)
+        _on_cuda(target.to_image(state.position), 3, *SHAPE)
+
+
+@pytest.mark.parametrize("recipe", AUTOREGRESSIVE)
+def test_particles_move_on_the_models_device(recipe: str, middle: Tensor) -> None:
+    model = _build(recipe)
+    with fake_cuda(model):
+        smc = METHODS["raster_smc"](num_particles=5)
+        frames = smc.complete(model.frozen(), _levels(1)[0], middle.to("cuda"), seed=0, variants=range(3))
+        for frame in frames:
+            _on_cuda(frame.position, 3, HIDDEN_PIXELS)
+            _on_cuda(frame.log_density, 3)
+            _on_cuda(frame.levels, 3, *SHAPE)
 
 
 class Shift(Bijection):
@@ -208,7 +257,7 @@ def test_a_seed_means_the_same_on_cuda(stored: str, mnist: Images) -> None:
 
 @pytest.mark.cuda
 @pytest.mark.parametrize("stored", FLOWS, indirect=True)
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", FOR_REALS)
 def test_inpainting_keeps_known_bytes_on_cuda(stored: str, kernel: str, mnist: Images) -> None:
     model: ImageModel = flowgen.load(stored, device="cuda")
     image, known = mnist.levels[0], torch.ones(28, 28, dtype=torch.bool)
@@ -217,6 +266,18 @@ def test_inpainting_keeps_known_bytes_on_cuda(stored: str, kernel: str, mnist: I
     levels = last.levels.cpu()
     assert torch.equal(levels[:, :, known], image[:, known].expand(2, -1, -1))
     assert torch.equal(to_bytes(interpolate(model, image, mnist.levels[1], 3))[0].cpu(), image)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("stored", AUTOREGRESSIVE, indirect=True)
+@pytest.mark.parametrize("method", ["raster_smc", *FOR_LEVELS])
+def test_particles_and_chains_over_levels_keep_known_bytes_on_cuda(stored: str, method: str, mnist: Images) -> None:
+    model: ImageModel = flowgen.load(stored, device="cuda")
+    image, known = mnist.levels[0], torch.ones(28, 28, dtype=torch.bool)
+    known[12:15, 12:15] = False
+    *_, last = complete(model, image, known, method=method, num=2, steps=3, seed=0)
+    assert torch.equal(last.levels.cpu()[:, :, known], image[:, known].expand(2, -1, -1))
+    assert last.log_density.isfinite().all()
 
 
 @pytest.mark.cuda

@@ -7,6 +7,8 @@ from flowgen.inference.in_order import InOrder
 from flowgen.inference.inpaint import METHODS, complete, inpaint, methods_for, methods_of
 from flowgen.inference.interpolate import interpolate
 from flowgen.inference.kernels import KERNELS
+from flowgen.inference.levels_target import LevelsTarget, levels_target
+from flowgen.inference.raster_smc import RasterSMC
 from flowgen.inference.recorder import Recorder
 from flowgen.inference.results import Result, Trace
 from flowgen.inference.sample import draw
@@ -20,6 +22,8 @@ __all__ = [
     "Frame",
     "InOrder",
     "Levels",
+    "LevelsTarget",
+    "RasterSMC",
     "Reals",
     "Recorder",
     "Result",
@@ -30,6 +34,7 @@ __all__ = [
     "draw",
     "inpaint",
     "interpolate",
+    "levels_target",
     "methods_for",
     "methods_of",
     "pixel_target",

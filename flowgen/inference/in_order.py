@@ -17,7 +17,7 @@ from flowgen.inference.target import hidden_coordinates
 if TYPE_CHECKING:
     from flowgen.models.image_model import Drawing, Sequential
 
-__all__ = ["InOrder"]
+__all__ = ["InOrder", "comes_last"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,11 @@ class InOrder:
         Raises:
             FlowgenError: before the first frame, if something known comes after something hidden.
         """
-        _check_order(known[0])
+        if not comes_last(known[0]):
+            raise FlowgenError(
+                "Drawing row by row from the upper left completes exactly what comes after everything known: hide all "
+                "from some pixel on, such as the lower half. For a hole of any shape choose raster_smc."
+            )
         device, height = model.prior.anchor.device, image.shape[1]
         z = rng.keyed_uniform(model.prior.event_shape, seed, variants).to(device)
         drawings = model.draw(z, temperature=self.temperature, levels=image, known=known)
@@ -79,16 +83,7 @@ class InOrder:
             )
 
 
-def _check_order(known: Tensor) -> None:
-    """Make sure that in (h, w) nothing known comes after something hidden, read row by row.
-
-    Raises:
-        FlowgenError: if it does.
-    """
-    flat = known.flatten()
-    first = int((~flat).nonzero()[0])
-    if bool(flat[first:].any()):
-        raise FlowgenError(
-            "This model draws row by row from the upper left, so it can complete only what comes after everything "
-            "known: hide all from some pixel on, such as the lower half. For a hole of any shape choose a flow."
-        )
+def comes_last(known: Tensor) -> bool:
+    """Whether in (h, w) nothing known comes after something hidden, read row by row."""
+    hidden = ~known.flatten()
+    return bool(hidden[hidden.sum().neg() :].all())

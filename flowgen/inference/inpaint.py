@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -12,12 +12,14 @@ from torch import Tensor
 from flowgen.errors import FlowgenError
 from flowgen.inference.chains import ChainGenerators, Randomness
 from flowgen.inference.frame import Frame
-from flowgen.inference.in_order import InOrder
+from flowgen.inference.in_order import InOrder, comes_last
 from flowgen.inference.kernels import KERNELS, Kernel, State, configure
 from flowgen.inference.kernels.particles import Population
+from flowgen.inference.levels_target import levels_target
 from flowgen.inference.memory import check_memory
+from flowgen.inference.raster_smc import RasterSMC
 from flowgen.inference.start import Search
-from flowgen.inference.target import Reals, Space, Target, pixel_target
+from flowgen.inference.target import Levels, Reals, Space, Target, pixel_target
 from flowgen.models.image_model import Sequential
 
 if TYPE_CHECKING:
@@ -29,7 +31,9 @@ MAX_CHAINS = 256
 MAX_ROWS = 4096  # pictures that go through a model at a time
 MAX_STEPS = 100_000
 SEARCH_STEPS = 50  # at most; a short run spends half of its steps on it
-METHODS: dict[str, type[Any]] = {**KERNELS, "in_order": InOrder}
+START = RasterSMC(num_particles=16)  # where chains over levels begin
+IN_ORDER: dict[str, type[Any]] = {"raster_smc": RasterSMC, "in_order": InOrder}
+METHODS: dict[str, type[Any]] = {**KERNELS, **IN_ORDER}
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -108,9 +112,9 @@ def complete(
         model: any image model; it is frozen once, here.
         image: (c, h, w) bytes below `model.levels`.
         known: (h, w) or (1, h, w) bool, True where the image is to be kept.
-        method: a name in METHODS that fits the model, by default the first of `methods_of(model)`.
+        method: a name in METHODS that fits the model, by default the first of `methods_of(model, known)`.
         num: how many variants.
-        steps: how many steps; completion in order takes a step a row, whatever is said here.
+        steps: how many steps; what completes in order takes a step a row, whatever is said here.
         seed: any integer.
         options: hyperparameters of the method, the fields of its dataclass.
         first: the number of the first variant: `num=1, first=3` draws variant 3 again by itself.
@@ -118,19 +122,31 @@ def complete(
     Raises:
         FlowgenError: before the first frame, for anything out of order: a sentence each.
     """
-    chosen = _method(model, method, options)
     if not 1 <= num <= MAX_CHAINS:
         raise FlowgenError(f"{num} variants were asked for; ask for 1 to {MAX_CHAINS} at a time.")
     if first < 0:
         raise FlowgenError(f"Variants are counted from 0, so the first cannot be {first}.")
-    _check_rows(chosen, num)
     image, known = check_image(model, image), check_known(model, known)
+    chosen = _method(model, known, method, options)
+    _check_rows(chosen, num)
     _check_steps(steps)
     check_memory(model, chosen, num)
     model, variants = model.frozen(), range(first, first + num)
     if isinstance(model, Sequential):
-        return cast(InOrder, chosen).complete(model, image, known, seed=seed, variants=variants)
+        if isinstance(chosen, RasterSMC | InOrder):
+            return chosen.complete(model, image, known, seed=seed, variants=variants)
+        return _over_levels(model, image, known, chosen, steps, ChainGenerators(seed, variants))
     return _by_kernel(model, image, known, chosen, steps, ChainGenerators(seed, variants))
+
+
+def _over_levels(
+    model: Sequential, image: Tensor, known: Tensor, kernel: Kernel, steps: int, randomness: ChainGenerators
+) -> Iterator[Frame]:
+    """Chains that begin at completions by a few particles each; half of the steps are warm-up."""
+    check_memory(model, START, len(randomness.generators))
+    target = levels_target(model, image, known)
+    position = START.draw(target, len(randomness.generators), randomness)
+    return inpaint(target, kernel, position, steps, num_warmup=steps // 2, generator=randomness)
 
 
 def _by_kernel(
@@ -189,11 +205,20 @@ def methods_for(space: Space) -> list[str]:
     return [name for name, kernel in KERNELS.items() if isinstance(space, kernel.serves)]
 
 
-def methods_of(model: "ImageModel") -> list[str]:
-    """The names of the methods that fill in a hole by this model, the usual one first."""
-    if isinstance(model, Sequential):
-        return ["in_order"]
-    return methods_for(Reals(math.prod(model.event_shape)))
+def methods_of(model: "ImageModel", known: Tensor | None = None) -> list[str]:
+    """The names of the methods that fill in a hole by this model, the usual one first.
+
+    Args:
+        model: any image model.
+        known: the mask (h, w) or (c, h, w), where there is one: what comes last in raster order is completed in order.
+    """
+    dim = math.prod(model.event_shape)
+    if not isinstance(model, Sequential):
+        return methods_for(Reals(dim))
+    usual = list(IN_ORDER)
+    if known is not None and comes_last(known.view(-1, *model.event_shape[1:])[0]):
+        usual.reverse()
+    return usual + methods_for(Levels(dim, model.levels))
 
 
 def check_image(model: "ImageModel", image: Tensor, name: str = "image") -> Tensor:
@@ -229,8 +254,8 @@ def check_known(model: "ImageModel", known: Tensor) -> Tensor:
     return known.expand(shape).to(model.prior.anchor.device)
 
 
-def _method(model: "ImageModel", method: str | None, options: Mapping[str, Any]) -> Any:
-    fitting = methods_of(model)
+def _method(model: "ImageModel", known: Tensor, method: str | None, options: Mapping[str, Any]) -> Any:
+    fitting = methods_of(model, known)
     method = method or fitting[0]
     if method not in METHODS:
         raise FlowgenError(f"There is no method {method!r}; choose one of: {', '.join(METHODS)}.")
@@ -243,7 +268,7 @@ def _method(model: "ImageModel", method: str | None, options: Mapping[str, Any])
 def _why_not(model: "ImageModel") -> str:
     if isinstance(model, Sequential):
         return "its log-probability is constant within each level, so there is no gradient to follow"
-    return "it does not draw pixel after pixel"
+    return "its pixels are real numbers, and it does not draw pixel after pixel"
 
 
 def _check_space(kernel: Kernel, space: Space) -> None:

@@ -45,7 +45,7 @@ class CachedPass:
     ) -> None:
         self.net, self.factor, self.event_shape = net, factor, event_shape
         self.n, self.classes = n, num_classes or 1
-        self.index = 0
+        self.index: int = 0
         self.weights = torch.full((n, self.classes, 1), -math.log(self.classes), dtype=torch.float64, device=device)
         self.pixel = torch.empty(n * self.classes, event_shape[0], dtype=torch.long, device=device)
         self.parameters: Tensor | None = None  # of the pixel's latest group
@@ -60,11 +60,6 @@ class CachedPass:
         channels, _, width = self.event_shape
         pixel, channel = divmod(self.index, channels)
         return channel, *divmod(pixel, width)
-
-    @property
-    def size(self) -> int:
-        """How many positions there are."""
-        return math.prod(self.event_shape)
 
     def log_probs(self) -> Tensor:
         """Of all levels at the next position, given what was put before it: (n, levels), in nats and float64."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from flowgen.density import Density, Prior
 from flowgen.errors import FlowgenError
 
-__all__ = ["Drawing", "ImageModel", "Recipe", "Sequential", "check_levels"]
+__all__ = ["Drawing", "ImageModel", "Pass", "Recipe", "Sequential", "check_levels"]
 
 
 @runtime_checkable
@@ -88,9 +88,39 @@ class Drawing:
     rows: int = 0
 
 
+class Pass(Protocol):
+    """Images under way in raster order, n at once: the law of the next position, and a place to put its level.
+
+    Attributes:
+        index: how many positions are put, a pixel's colours one after another.
+        at: the next position: channel, row, column.
+    """
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def at(self) -> tuple[int, int, int]: ...
+
+    def log_probs(self) -> Tensor:
+        """Of all levels at the next position, given what was put before it: (n, levels), in nats and float64."""
+        ...
+
+    def put(self, levels: Tensor) -> None:
+        """Set the next position's levels, (n,) integers, and go on to the one after it."""
+        ...
+
+    def reindex(self, ancestors: Tensor) -> Self:
+        """Another pass, whose image i goes on from image ancestors[i] of this one; this one stays as it is."""
+        ...
+
+
 @runtime_checkable
 class Sequential(ImageModel, Protocol):
     """An image model that draws pixel after pixel in raster order, so that what comes first can be given."""
+
+    def begin(self, n: int) -> Pass:
+        """The pass at the first position of n images."""
+        ...
 
     def draw(
         self, z: Tensor, *, temperature: float = 1.0, levels: Tensor | None = None, known: Tensor | None = None

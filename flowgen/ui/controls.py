@@ -29,8 +29,17 @@ __all__ = [
     "whole_argument",
 ]
 
-SPELT = {"mala": "MALA", "hmc": "HMC", "pcn": "pCN", "pl": "PL", "mcmc": "MCMC", "smc": "SMC", "sgld": "SGLD"}
 Control = gr.Slider | gr.Number | gr.Checkbox | gr.Dropdown
+SPELT = {
+    "mala": "MALA",
+    "gibbs": "Gibbs",
+    "hmc": "HMC",
+    "pcn": "pCN",
+    "pl": "PL",
+    "mcmc": "MCMC",
+    "smc": "SMC",
+    "sgld": "SGLD",
+}
 
 
 def lead(text: str) -> gr.HTML:

@@ -98,17 +98,26 @@ def test_colours_share_one_hole() -> None:
 
 def test_a_hole_with_something_known_after_it_is_refused(model: Autoregressive, image: Tensor, known: Tensor) -> None:
     known[3, 3] = True
-    with pytest.raises(FlowgenError, match="only what comes after everything known"):
-        complete(model, image, known)
+    with pytest.raises(FlowgenError, match=r"after everything known: .* choose raster_smc"):
+        complete(model, image, known, method="in_order")
 
 
 def test_a_method_is_refused_where_it_does_not_fit(model: Autoregressive, image: Tensor, known: Tensor) -> None:
-    with pytest.raises(FlowgenError, match="no gradient to follow; these methods fit: in_order"):
+    with pytest.raises(FlowgenError, match="no gradient to follow; these methods fit: in_order, raster_smc"):
         complete(model, image, known, method="langevin")
     flow = FLOWS["nice"](hidden=4).build((1, 4, 4), 5)
-    assert "in_order" not in methods_of(flow)
+    assert not {"in_order", "raster_smc", "gibbs"} & set(methods_of(flow))
     with pytest.raises(FlowgenError, match="does not draw pixel after pixel; these methods fit: gradient_ascent"):
         complete(flow, image, known, method="in_order")
+
+
+def test_the_usual_method_is_exact_where_it_can_be(model: Autoregressive, known: Tensor) -> None:
+    assert methods_of(model)[0] == "raster_smc"
+    assert methods_of(model, known)[0] == "in_order"
+    assert methods_of(model, ~known)[0] == "raster_smc"
+    known[3, 3] = True
+    assert methods_of(model, known)[0] == "raster_smc"
+    assert set(methods_of(model, known)) == set(methods_of(model))
 
 
 def test_drawing_ends_in_the_samples_of_the_seed(model: Autoregressive) -> None:

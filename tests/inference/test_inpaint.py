@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from flowgen.errors import FlowgenError
-from flowgen.inference import KERNELS, Levels, Target, complete, inpaint, methods_for, pixel_target
+from flowgen.inference import KERNELS, Levels, Reals, Target, complete, inpaint, methods_for, pixel_target
 from flowgen.inference.kernels import Langevin
 from flowgen.models import FLOWS
 
 SHAPE = (1, 4, 4)
+FOR_REALS = methods_for(Reals(1))
 
 
 @pytest.fixture(scope="module", params=FLOWS)
@@ -37,7 +38,7 @@ def last(frames):
     return frame
 
 
-@pytest.mark.parametrize("method", KERNELS)
+@pytest.mark.parametrize("method", FOR_REALS)
 def test_frames_come_step_by_step_with_the_known_bytes_untouched(model, image, known, method):
     frames = list(complete(model, image, known, method=method, num=3, steps=5))
     unadjusted = (
@@ -74,7 +75,7 @@ def test_frames_come_step_by_step_with_the_known_bytes_untouched(model, image, k
     ]
 
 
-@pytest.mark.parametrize("method", KERNELS)
+@pytest.mark.parametrize("method", FOR_REALS)
 def test_a_seed_repeats_and_another_differs(model, image, known, method):
     def position(seed):
         return last(complete(model, image, known, method=method, num=2, steps=4, seed=seed)).position
@@ -83,7 +84,7 @@ def test_a_seed_repeats_and_another_differs(model, image, known, method):
     assert not torch.equal(position(5), position(6))
 
 
-@pytest.mark.parametrize("method", KERNELS)
+@pytest.mark.parametrize("method", FOR_REALS)
 def test_a_variant_can_be_drawn_again_by_itself(model, image, known, method):
     together = last(complete(model.double(), image, known, method=method, num=4, steps=6, seed=9))
     alone = last(complete(model, image, known, method=method, num=1, steps=6, seed=9, first=2))
@@ -100,7 +101,7 @@ def test_frames_are_snapshots_that_later_steps_leave_alone(model, image, known):
     assert torch.equal(first.position, before)
 
 
-@pytest.mark.parametrize("method", KERNELS)
+@pytest.mark.parametrize("method", FOR_REALS)
 def test_the_model_is_left_as_it_was(model, image, known, method):
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     list(complete(model, image, known, method=method, steps=3))
@@ -181,12 +182,16 @@ def test_a_picture_that_the_model_finds_impossible_is_refused(model, image, know
 
 def test_a_kernel_refuses_a_space_that_it_does_not_serve():
     enumerated = Target(lambda u: u.sum(1), None, Levels(3, 2), lambda u: u)
-    with pytest.raises(FlowgenError, match="Langevin cannot move in levels; these methods can: none yet"):
+    with pytest.raises(
+        FlowgenError, match="Langevin cannot move in levels; these methods can: metropolis_within_gibbs"
+    ):
         inpaint(enumerated, Langevin(), torch.zeros(1, 3), 5, generator=torch.Generator())
 
 
 def test_methods_are_offered_by_the_space_that_they_serve():
-    assert methods_for(Levels(3, 2)) == []
+    assert methods_for(Levels(3, 2)) == ["metropolis_within_gibbs", "particle_gibbs", "gibbs"]
+    assert not set(methods_for(Levels(3, 2))) & set(FOR_REALS)
+    assert set(methods_for(Levels(3, 2))) | set(FOR_REALS) == set(KERNELS)
 
 
 @pytest.mark.parametrize(("steps", "warmup"), [(5, 6), (5, -1)])

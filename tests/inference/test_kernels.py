@@ -7,14 +7,16 @@ import torch
 from flowgen.data.images import midpoints
 from flowgen.density import StandardNormal
 from flowgen.errors import FlowgenError
+from flowgen.inference import methods_for
 from flowgen.inference.chains import ChainGenerators
 from flowgen.inference.kernels import KERNELS, SGLD, AnnealedAscent, GradientAscent, Langevin, PixelAscent
 from flowgen.inference.target import Reals, Target, pixel_target
 
 DOUBLE = torch.float64
+FOR_REALS = methods_for(Reals(1))
 LONG_STEPS = {"hmc": 10}  # passes a step, where it is not one
 LADDERS = ("parallel_tempering", "smc", "importance")  # a chain is many rows there, which test_tempering.py looks at
-ONE_ROW = [name for name in KERNELS if name not in LADDERS]
+ONE_ROW = [name for name in FOR_REALS if name not in LADDERS]
 
 
 def proposes_from_the_reference(name):
@@ -233,7 +235,7 @@ def test_a_step_down_is_refused_and_the_next_is_half_as_long():
     assert moved.optimizers[1] is state.optimizers[1]
 
 
-@pytest.mark.parametrize("kernel", [kernel() for kernel in KERNELS.values()], ids=KERNELS)
+@pytest.mark.parametrize("kernel", [KERNELS[name]() for name in FOR_REALS], ids=FOR_REALS)
 def test_the_state_holds_the_value_and_gradient_of_where_it_is(gaussian, kernel):
     target = dataclasses.replace(target_of(gaussian, jacobian=kernel.jacobian), dequantized=None)
     state = run(kernel, target, torch.zeros(3, 4, dtype=DOUBLE), 7)
@@ -304,7 +306,7 @@ def test_each_proposal_from_the_reference_that_is_not_finite_is_refused_and_coun
     assert (refused > 0).all()
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", FOR_REALS)
 def test_chains_know_nothing_of_each_other(gaussian, name):
     kernel = KERNELS[name]()
     target = target_of(gaussian, jacobian=kernel.jacobian)
@@ -314,7 +316,7 @@ def test_chains_know_nothing_of_each_other(gaussian, name):
     torch.testing.assert_close(alone.position, together.position[3:4], rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", FOR_REALS)
 def test_a_start_that_is_impossible_is_refused(name):
     impossible = Target(lambda u: u.sum(1) - torch.inf, StandardNormal((3,)), Reals(3), lambda u: u)
     with pytest.raises(FlowgenError, match="impossible"):

@@ -4,6 +4,7 @@ from typing import Any
 
 from flowgen.hyperparameters import configure
 from flowgen.inference.kernels.annealed_ascent import AnnealedAscent
+from flowgen.inference.kernels.gibbs import Gibbs
 from flowgen.inference.kernels.gradient_ascent import GradientAscent
 from flowgen.inference.kernels.hmc import HMC
 from flowgen.inference.kernels.importance import Importance
@@ -12,8 +13,10 @@ from flowgen.inference.kernels.kernel import Info, Kernel, State
 from flowgen.inference.kernels.langevin import Langevin
 from flowgen.inference.kernels.mala import MALA
 from flowgen.inference.kernels.metropolis import Metropolis
+from flowgen.inference.kernels.metropolis_within_gibbs import MetropolisWithinGibbs
 from flowgen.inference.kernels.optimizer_ascent import LatentAscent, PixelAscent
 from flowgen.inference.kernels.parallel_tempering import ParallelTempering
+from flowgen.inference.kernels.particle_gibbs import ParticleGibbs
 from flowgen.inference.kernels.pcn import PCN
 from flowgen.inference.kernels.pl_mcmc import PLMCMC
 from flowgen.inference.kernels.sgld import SGLD
@@ -28,6 +31,7 @@ __all__ = [
     "SGLD",
     "SMC",
     "AnnealedAscent",
+    "Gibbs",
     "GradientAscent",
     "Importance",
     "Independence",
@@ -36,7 +40,9 @@ __all__ = [
     "Langevin",
     "LatentAscent",
     "Metropolis",
+    "MetropolisWithinGibbs",
     "ParallelTempering",
+    "ParticleGibbs",
     "PixelAscent",
     "State",
     "configure",
@@ -58,4 +64,7 @@ KERNELS: dict[str, type[Any]] = {
     "parallel_tempering": ParallelTempering,
     "smc": SMC,
     "importance": Importance,
+    "metropolis_within_gibbs": MetropolisWithinGibbs,
+    "particle_gibbs": ParticleGibbs,
+    "gibbs": Gibbs,
 }
