@@ -160,7 +160,8 @@ def diagnose(
     r_hats = {name: _r_hat(values) for name, values in watched.items()}
     bulk = {name: _ess(values, "bulk") for name, values in watched.items()}
     tail = {name: _ess(values, "tail") for name, values in watched.items()}
-    problems = (*_acceptance_problems(acceptance), *_r_hat_problems(r_hats), *_ess_problems(bulk, tail))
+    still = ("no chain moved",) if np.ptp(watched["the log-density"], axis=1).max() == 0 else ()
+    problems = (*still, *_acceptance_problems(acceptance), *_r_hat_problems(r_hats), *_ess_problems(bulk, tail))
     worst = max(r_hats.values()), min(bulk.values()), min(tail.values())
     return Diagnostics(kind, chains, draws, seconds, *worst, rate, log_evidence, problems)
 

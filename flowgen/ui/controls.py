@@ -30,7 +30,16 @@ __all__ = [
 ]
 
 Control = gr.Slider | gr.Number | gr.Checkbox | gr.Dropdown
-SPELT = {"mala": "MALA", "hmc": "HMC", "pcn": "pCN", "pl": "PL", "mcmc": "MCMC", "smc": "SMC", "sgld": "SGLD"}
+SPELT = {
+    "mala": "MALA",
+    "gibbs": "Gibbs",
+    "hmc": "HMC",
+    "pcn": "pCN",
+    "pl": "PL",
+    "mcmc": "MCMC",
+    "smc": "SMC",
+    "sgld": "SGLD",
+}
 
 
 def lead(text: str) -> gr.HTML:

@@ -67,12 +67,27 @@ def build(library: Library) -> None:
             )
 
     def inpaint(
-        request: gr.Request, name: str, value: Any, method: str, num: Any, steps: Any, seed: Any, *values: Any
+        request: gr.Request,
+        name: str,
+        value: Any,
+        method: str,
+        preset: str | None,
+        num: Any,
+        steps: Any,
+        seed: Any,
+        *values: Any,
     ) -> Iterator[str]:
         own = dict(zip(knobs, values, strict=True))
         chosen = {field: value for (kernel, field), value in own.items() if kernel == method}
+        if preset is not None:  # the sliders may not have heard yet what it comes to for this model and method
+            num, steps = plan(name, method, preset)
         asked = {"num": num, "steps": steps, "seed": seed}
         yield from show(library, name, value, method, asked, chosen, stopped=lambda: stops.asked(request.session_hash))
+
+    def plan(name: str, method: str, preset: str) -> tuple[int, int]:
+        fitting = methods_of(library.load(arguments.model(library, name).name))
+        pace = paces.of(name, arguments.choice("method", method, fitting))
+        return pace.plan(PRESETS[arguments.choice("preset", preset, PRESETS)])
 
     def begin(request: gr.Request) -> None:
         stops.begin(request.session_hash)
@@ -111,7 +126,7 @@ def build(library: Library) -> None:
         own = slider.input(None, None, preset, js="() => null", api_visibility="private")
         on_page(own.then, reckon, [model, method, *size], cost, works=True)
     begun = on_page(run.click, begin, None, None)
-    inputs = [model, box, method, num, steps, seed, *knobs.values()]
+    inputs = [model, box, method, *size, seed, *knobs.values()]
     on_page(begun.then, inpaint, inputs, shown, works=True)
     on_page(stop.click, end, None, None)
     offer_inpaint(library)

@@ -12,17 +12,17 @@ from flowgen.data import to_bytes
 from flowgen.errors import FlowgenError
 from flowgen.inference import METHODS, Recorder, complete
 from flowgen.inference.inpaint import SEARCH_STEPS
+from flowgen.inference.memory import bytes_per_image
 from flowgen.inference.recorder import FILM, PICTURES
 from flowgen.library import Library
 from flowgen.ui.limits import LIMITS
 
 __all__ = ["PRESETS", "Pace", "Paces", "Preset", "expected"]
 
-PROBE = 6  # steps that are measured, of a method that takes a step a row as many as fit into
-PROBE_SECONDS = 1.0
-PATIENCE = 3.0  # seconds after which a slow method has shown enough
+PROBE = 6  # steps that are measured, or as many as fit into the seconds
+PROBE_SECONDS = 3.0
 PROBE_VARIANTS = 4
-FEWEST_STEPS = 10
+FEWEST_STEPS = 4
 PAGE = 1.15  # what showing frames adds
 
 
@@ -104,19 +104,17 @@ class Paces:
 
 
 def _measure(model: Any, method: str) -> Pace:
-    """A short run on a sample of the model's own of which three quarters are hidden, with the clock in hand."""
+    """A short run on a sample of the model's own of which the lower quarter is hidden, with the clock in hand."""
     import arviz_stats.base  # noqa: F401  the first import takes most of a second, which no later run pays
 
+    bytes_per_image(model)  # and neither does a later run measure this
     (image,) = to_bytes(model.sample(1, temperature=0.7, seed=0).nan_to_num(0.5), model.levels)
     known = torch.ones(model.event_shape[1:], dtype=torch.bool)
-    known[known.shape[0] // 4 :] = False
-    asked: dict[str, Any] = {"method": method, "num": PROBE_VARIANTS, "steps": PROBE}
-    next(complete(model, image, known, **asked))  # what is paid once for each model
+    known[3 * len(known) // 4 :] = False
     recorder, times = Recorder(image, known, model.levels, METHODS[method]), [time.perf_counter()]
-    for _ in recorder.watch(complete(model, image, known, **asked)):
+    for _ in recorder.watch(complete(model, image, known, method=method, num=PROBE_VARIANTS, steps=PROBE)):
         times.append(time.perf_counter())
-        taken = times[-1] - times[0]
-        if (len(times) > PROBE and taken > PROBE_SECONDS) or taken > PATIENCE:
+        if times[-1] - times[0] > PROBE_SECONDS:
             break
     last = recorder.last
     assert last is not None
@@ -125,15 +123,15 @@ def _measure(model: Any, method: str) -> Pace:
     recorder.result({}).archive()
     finish = time.perf_counter() - times[-1]
     gaps = [after - before for before, after in pairwise(times)]
-    if last.num_steps != PROBE:
-        rows = last.num_steps - last.step + len(gaps)
-        row = statistics.median(gaps[len(gaps) // 2 :])  # known rows may come first, and at once
-        return Pace(gaps[0], 0.0, row, picture, finish, fixed=rows)
+    if last.num_steps != PROBE:  # a step a row: of a hole in the middle, three quarters of them
+        return Pace(gaps[0], 0.0, statistics.mean(gaps[-PROBE:]), picture, finish, fixed=3 * len(known) // 4)
+    halves = hasattr(METHODS[method], "num_particles")
     if len(gaps) < PROBE:
-        return Pace(0.0, statistics.mean(gaps), statistics.mean(gaps), picture, finish, halves=True)
-    early, late = sum(gaps[1:3]) / 2, sum(gaps[4:6]) / 2
+        each = statistics.mean(gaps[1:] or gaps)
+        return Pace(max(0.0, gaps[0] - each), each, each, picture, finish, halves=halves)
+    early, late = statistics.mean(gaps[1:3]), statistics.mean(gaps[4:6])
     start = max(0.0, gaps[0] - early) + max(0.0, gaps[3] - late)
-    return Pace(start, early, late, picture, finish, halves=hasattr(METHODS[method], "num_particles"))
+    return Pace(start, early, late, picture, finish, halves=halves)
 
 
 def expected(paces: Paces, name: str, method: str, num: int, steps: int) -> str:

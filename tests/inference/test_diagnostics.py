@@ -55,10 +55,11 @@ def test_the_worst_statistic_decides():
         (walks(0.0), [0.001] * 4, "only 0.1 % of the proposals were accepted"),
         (walks(0.0), [0.5, 0.5, 0.5, 0.0], "1 of 4 chains accepted almost nothing"),
         (np.arange(4.0)[:, None].repeat(100, axis=1), None, "stand still apart"),
+        (np.ones((CHAINS, DRAWS)), None, "no chain moved"),
         (walks(0.0, draws=7), None, "7 draws a chain after warm-up are too few"),
         (walks(0.0, chains=1) + np.linspace(0, 5, DRAWS), None, "the chains do not agree"),
     ],
-    ids=["apart", "short", "refused", "one stuck", "still", "too few", "one that drifts"],
+    ids=["apart", "short", "refused", "one stuck", "still", "still together", "too few", "one that drifts"],
 )
 def test_what_has_not_converged_says_why(values, acceptance, reason):
     found = judge(values, acceptance)

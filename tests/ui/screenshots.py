@@ -33,7 +33,7 @@ def inpaint(page: Page, digits: list[Path]) -> None:
     for height in (0.58, 0.68, 0.78, 0.86):
         _stroke(page, height)
     page.click("#inpaint-method input")
-    page.get_by_role("option", name="Mala", exact=True).click()
+    page.get_by_role("option", name="MALA", exact=True).click()
     page.locator("#inpaint-preset").get_by_text("Balanced").click()
     page.wait_for_function("document.querySelector('#inpaint-cost')?.textContent.includes('Balanced')")
     page.click("#inpaint-run")

@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from flowgen.checkpoint import Meta, build, save_checkpoint
 from flowgen.inference import METHODS, Trace, methods_of
 from flowgen.library import Library
 from flowgen.ui.chart import chart
@@ -24,7 +26,7 @@ def test_a_preset_is_filled_and_not_overfilled(name: str) -> None:
 
 
 def test_presets_grow() -> None:
-    slow = Pace(start=0.5, early=0.1, late=0.3, picture=0.001, finish=0.5)
+    slow = Pace(start=0.5, early=0.3, late=0.9, picture=0.001, finish=0.5)
     planned = [slow.plan(preset) for preset in PRESETS.values()]
     assert planned == sorted(planned)
     assert slow.plan(PRESETS["Fast"])[0] < 4, "a few steps of four variants would take longer"
@@ -43,12 +45,25 @@ def test_the_search_ends_and_the_way_to_the_target_takes_half(halves: bool, earl
     assert pace.seconds(4, 400) == pytest.approx(1.15 * early)
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Library:
+    """A flow and a model that draws in order, of 8 x 8 pixels."""
+    folder = tmp_path_factory.mktemp("small")
+    recipes: dict[str, dict[str, Any]] = {
+        "realnvp": {"hidden": 4, "blocks": 1, "couplings": 2},
+        "gated_pixelcnn": {"hidden": 4, "dilations": "1 2", "embedding": 4},
+    }
+    for recipe, hyperparameters in recipes.items():
+        torch.manual_seed(0)
+        meta = Meta(recipe, hyperparameters, (1, 8, 8), dataset="mnist")
+        save_checkpoint(folder / f"{recipe}.safetensors", build(meta), meta)
+    return Library(folder, device="cpu")
+
+
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_has_a_pace(method: str, checkpoints: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flowgen.ui.pace.PROBE_VARIANTS", 1)
-    library = Library(checkpoints, device="cpu")
-    name = next(name for name in ("gray", "ordered") if method in methods_of(library.load(name)))
-    paces = Paces(library)
+def test_every_method_has_a_pace(method: str, small: Library) -> None:
+    name = next(name for name in small.names() if method in methods_of(small.load(name)))
+    paces = Paces(small)
     pace = paces.of(name, method)
     assert paces.of(name, method) is pace, "it is measured once"
     num, steps = pace.plan(PRESETS["Fast"])

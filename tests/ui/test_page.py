@@ -196,6 +196,23 @@ def test_an_effort_says_beforehand_what_it_will_take(visit: Visit) -> None:
     expect(page.locator("#inpaint-preset input:checked")).to_have_count(0)
 
 
+def test_an_effort_holds_however_soon_the_visitor_starts(visit: Visit, digit: Path) -> None:
+    """The sizes of another method are still on the sliders when the run is asked for."""
+    page = visit()
+    open_tab(page, "Inpaint")
+    choose_model(page, "inpaint", "gray")
+    upload(page, "inpaint-picture", digit)
+    stroke(page, "inpaint-picture", 0.7)
+    page.click("#inpaint-method input")
+    page.get_by_role("option", name="Parallel tempering", exact=True).click()
+    page.click("#inpaint-run")
+    expect(page.locator("#inpaint-result .fg-verdict")).to_be_visible()
+    expect(page.locator("#inpaint-cost")).to_contain_text("Fast answers within 5 s")
+    num, steps = sizes(page)
+    expect(page.locator("#inpaint-result .fg-status")).to_contain_text(f"step {steps} of {steps}")
+    expect(page.locator("#inpaint-result .fg-chart polyline")).to_have_count(num)
+
+
 def test_a_chain_leaves_its_trace_a_verdict_and_an_archive(visit: Visit, digit: Path, mnist: Images) -> None:
     page = visit()
     open_tab(page, "Inpaint")
