@@ -112,7 +112,11 @@ def ascent(model: Any, image: Tensor, method: str, num_steps: int) -> tuple[floa
 
 
 def peers(model: Any, image: Tensor) -> None:
-    """Effective samples a second, the least of any coordinate, beside Pyro's HMC with as many chains and leapfrogs."""
+    """Effective samples a second, the least of any coordinate, beside Pyro's HMC: as many chains, steps, and warm-up.
+
+    Both adapt the step size from the same start; FlowGen keeps the number of leapfrog steps then, Pyro their path's
+    length. Pyro runs one chain after another, FlowGen all of them as one batch.
+    """
     target = gaussian(100)
     start = torch.zeros(PEER_CHAINS, 100, dtype=torch.float64)
     compare("correlated Gaussian, 100-D", target, start, step_size=0.2, num_leapfrog=20, num_warmup=200, num_draws=400)
