@@ -124,7 +124,7 @@ def peers(model: Any, image: Tensor) -> None:
     *_, last = complete(model, image, mask[0], method="mala", num=PEER_CHAINS, steps=200, seed=0)
     pixels = pixel_target(model, image, mask)
     compare(
-        "16 hidden pixels of a Glow", pixels, last.position, step_size=0.3, num_leapfrog=5, num_warmup=60, num_draws=60
+        "16 hidden pixels of a Glow", pixels, last.position, step_size=0.1, num_leapfrog=5, num_warmup=60, num_draws=60
     )
 
 
