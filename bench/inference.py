@@ -112,7 +112,11 @@ def ascent(model: Any, image: Tensor, method: str, num_steps: int) -> tuple[floa
 
 
 def peers(model: Any, image: Tensor) -> None:
-    """Effective samples a second, the least of any coordinate, beside Pyro's HMC with as many chains and leapfrogs."""
+    """Effective samples a second, the least of any coordinate, beside Pyro's HMC: as many chains, steps, and warm-up.
+
+    Both adapt the step size from the same start; FlowGen keeps the number of leapfrog steps then, Pyro their path's
+    length. Pyro runs one chain after another, FlowGen all of them as one batch.
+    """
     target = gaussian(100)
     start = torch.zeros(PEER_CHAINS, 100, dtype=torch.float64)
     compare("correlated Gaussian, 100-D", target, start, step_size=0.2, num_leapfrog=20, num_warmup=200, num_draws=400)
@@ -120,7 +124,7 @@ def peers(model: Any, image: Tensor) -> None:
     *_, last = complete(model, image, mask[0], method="mala", num=PEER_CHAINS, steps=200, seed=0)
     pixels = pixel_target(model, image, mask)
     compare(
-        "16 hidden pixels of a Glow", pixels, last.position, step_size=0.3, num_leapfrog=5, num_warmup=60, num_draws=60
+        "16 hidden pixels of a Glow", pixels, last.position, step_size=0.1, num_leapfrog=5, num_warmup=60, num_draws=60
     )
 
 
