@@ -163,15 +163,18 @@ def see_upload(library: Library, name: str, value: Value) -> Value:
 
 
 def see_again(library: Library, name: str, value: Value) -> Value:
-    """The same upload through another model; a sample stays where it fits, and goes where it does not."""
-    if isinstance(value, dict) and value.get("file"):
-        return see_upload(library, name, value)
+    """The same picture, with the hole painted into it, where it fits another model.
+
+    An upload is looked at anew, and keeps its hole where the two models see pictures of one size; a sample goes where
+    it does not fit.
+    """
     meta = arguments.model(library, name)
+    uploaded = isinstance(value, dict) and value.get("file")
     try:
         read_box(value, meta.event_shape, meta.levels)
     except FlowgenError:
-        return empty()
-    return value
+        return see_upload(library, name, value) if uploaded else empty()
+    return see_upload(library, name, value) | {"mask": value.get("mask") or ""} if uploaded else value
 
 
 def see_sample(library: Library, name: str, seed: int) -> Value:

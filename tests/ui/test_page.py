@@ -114,12 +114,14 @@ def test_the_methods_are_those_that_fit_the_model(visit: Visit, digit: Path) -> 
     open_tab(page, "Inpaint")
     choose_model(page, "inpaint", "gray")
     expect(page.locator("#inpaint-method input")).to_have_value("Gradient ascent")
+    upload(page, "inpaint-picture", digit)
+    stroke(page, "inpaint-picture", 0.7)
+    painted = hidden(page, "inpaint-picture")
     choose_model(page, "inpaint", "ordered")
     expect(page.locator("#inpaint-method input")).to_have_value("Raster SMC")
     page.click("#inpaint-method input")
     page.get_by_role("option", name="In order", exact=True).click()
-    upload(page, "inpaint-picture", digit)
-    stroke(page, "inpaint-picture", 0.7)
+    assert hidden(page, "inpaint-picture") == painted  # the hole is for one model after the other
     page.click("#inpaint-run")
     expect(page.get_by_text("what comes after everything known")).to_be_visible()
 
