@@ -95,7 +95,12 @@ def test_a_model_with_classes_draws_one_row_by_row(visit: Visit) -> None:
     set_number(page, "generate-num", 64)
     page.click("#generate-run")  # of any class: all ten are carried along, which takes its time
     expect(page.locator("#generate-result .fg-status")).to_contain_text("row by row")
+    page.click("#generate-stop")
+    expect(page.locator("#generate-result .fg-status")).to_contain_text("stopped after")
+    page.click("#generate-run")
+    expect(page.locator("#generate-result .fg-status")).to_contain_text("row by row")
     done = page.locator("#generate-result").get_by_text("Download the sheet")
+    expect(page.locator("#generate-result .fg-status")).to_have_count(0)
     expect(done).to_be_visible()
     expect(page.locator("#generate-result .fg-tile img")).to_have_count(64)
     first = decoded(page.locator("#generate-result .fg-tile img").first)
