@@ -3,21 +3,23 @@
 import dataclasses
 import inspect
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
 from gradio.context import Context
 
+from flowgen.errors import FlowgenError
 from flowgen.hyperparameters import configure
 from flowgen.inference import METHODS, Recorder, complete, methods_of
+from flowgen.inference.inpaint import check_known
 from flowgen.library import Library
 from flowgen.ui import arguments, completion, controls, view
 from flowgen.ui.events import on_page
 from flowgen.ui.inpaint_endpoint import check_settings, offer_inpaint
 from flowgen.ui.limits import LIMITS
 from flowgen.ui.pace import PRESETS, Paces, expected
-from flowgen.ui.picture import connect, picture_box, read_box
+from flowgen.ui.picture import Seen, connect, picture_box, read_box
 from flowgen.ui.stops import Stops
 
 __all__ = ["build"]
@@ -177,9 +179,11 @@ def show(
     asked: dict[str, Any],
     chosen: dict[str, Any],
     *,
-    stopped: Any,
+    stopped: Callable[[], bool],
 ) -> Iterator[str]:
     """The page's result as it comes, a few times a second; leaving this iterator ends the computation.
+
+    What can be refused at once is refused before anything is shown.
 
     Args:
         library: the models.
@@ -195,11 +199,29 @@ def show(
     check_settings(library, name, method, **asked)
     asked = {key: int(number) for key, number in asked.items()}
     options = controls.options(METHODS[method], chosen)
-    full = dataclasses.asdict(configure(METHODS[method], options))
-    before, stem = view.with_hole(seen.levels, seen.known, meta.levels), f"filled-seed{asked['seed']}"
-    yield view.results(view.status("Starting …", 0.0), view.pair(before, before))
-    model = library.load(name)
-    recorder = Recorder(seen.levels, seen.known, meta.levels, METHODS[method])
+    configure(METHODS[method], options)
+    check_known(library.load(name), seen.known)
+    before = view.with_hole(seen.levels, seen.known, meta.levels)
+    yield view.results(view.status("Starting …", 0.0), view.pair(before, before, "being filled in"))
+    try:
+        yield from _run(library, name, seen, before, method, options, asked, stopped)
+    except FlowgenError as error:  # such as what only the method knows of a hole
+        yield view.blank(str(error))  # instead of what would look as if it went on
+        raise
+
+
+def _run(
+    library: Library,
+    name: str,
+    seen: Seen,
+    before: bytes,
+    method: str,
+    options: dict[str, Any],
+    asked: dict[str, Any],
+    stopped: Callable[[], bool],
+) -> Iterator[str]:
+    model, stem = library.load(name), f"filled-seed{asked['seed']}"
+    recorder = Recorder(seen.levels, seen.known, model.levels, METHODS[method])
     started = shown_at = time.monotonic()
     why = ""
     for frame in recorder.watch(complete(model, seen.levels, seen.known, method=method, options=options, **asked)):
@@ -210,7 +232,8 @@ def show(
             break
         if now - shown_at > SECONDS_BETWEEN_FRAMES:
             shown_at = now
-            yield completion.running(frame, recorder.trace(), before, meta.levels, now - started, stem)
+            yield completion.running(frame, recorder.trace(), before, model.levels, now - started, stem)
+    full = dataclasses.asdict(configure(METHODS[method], options))
     settings = {"model": name, "model_sha256": library.fingerprint(name), "method": method, "options": full, **asked}
     seconds = time.monotonic() - started
     yield completion.ended(frame, recorder.result(settings), before, seconds, stem, why=why)

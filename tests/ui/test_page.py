@@ -128,7 +128,7 @@ def test_the_methods_are_those_that_fit_the_model(visit: Visit, digit: Path) -> 
     page.get_by_role("option", name="In order", exact=True).click()
     assert hidden(page, "inpaint-picture") == painted  # the hole is for one model after the other
     page.click("#inpaint-run")
-    expect(page.get_by_text("what comes after everything known")).to_be_visible()
+    expect(page.locator("#inpaint-result")).to_contain_text("what comes after everything known")
 
 
 @SIZES
@@ -371,6 +371,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(visit: Visit, tmp_path: Path,
     page.locator("#inpaint-picture").get_by_text("Invert").click()
     page.click("#inpaint-run")
     expect(page.get_by_text("Everything is hidden")).to_be_visible()
+    expect(page.locator("#inpaint-result")).to_contain_text("press Fill in")  # as before
 
 
 def test_leaving_frees_the_worker(visit: Visit, digit: Path) -> None:
