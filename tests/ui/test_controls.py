@@ -14,7 +14,7 @@ from flowgen.errors import FlowgenError
 from flowgen.inference import METHODS
 from flowgen.library import Library
 from flowgen.ui import TABS, controls
-from flowgen.ui.picture import empty, filled, read_box, see_again, see_upload
+from flowgen.ui.picture import empty, filled, or_why_not, read_box, see_again, see_upload
 from flowgen.ui.score import costlier
 
 from .conftest import serve
@@ -100,6 +100,15 @@ def test_the_hole_stays_with_its_upload_where_another_model_sees_it_as_large(lib
     larger = see_again(library, "colour", again)
     assert larger["picture"] != painted["picture"]
     assert larger["mask"] == ""
+
+
+@pytest.mark.parametrize("see", [see_upload, see_again])
+def test_a_box_says_beside_the_picture_why_there_is_none(library: Library, tmp_path: Path, see: Any) -> None:
+    fake = tmp_path / "fake.png"
+    fake.write_text("no picture")
+    value = or_why_not(see, library, "gray", uploaded(fake))
+    assert "This is not a picture" in value["caption"]
+    assert value == empty(value["caption"]), "the file is not looked at again"
 
 
 def test_a_sample_stays_with_its_hole_where_it_fits(library: Library, mnist: Images) -> None:
