@@ -205,6 +205,16 @@ def test_an_effort_says_beforehand_what_it_will_take(visit: Visit) -> None:
     expect(page.locator("#inpaint-preset input:checked")).to_have_count(0)
 
 
+def test_the_efforts_stay_in_their_panel_on_a_tablet(visit: Visit) -> None:
+    page = visit((820, 1000))
+    open_tab(page, "Inpaint")
+    panel = page.locator(".fg-panel", has=page.locator("#inpaint-preset")).bounding_box()
+    last = page.locator("#inpaint-preset label").last.bounding_box()
+    assert panel
+    assert last
+    assert last["x"] + last["width"] <= panel["x"] + panel["width"]
+
+
 def test_an_effort_holds_however_soon_the_visitor_starts(visit: Visit, digit: Path) -> None:
     """The sizes of another method are still on the sliders when the run is asked for."""
     page = visit()
