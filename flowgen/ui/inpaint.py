@@ -11,7 +11,7 @@ from gradio.context import Context
 
 from flowgen.errors import FlowgenError
 from flowgen.hyperparameters import configure
-from flowgen.inference import METHODS, Recorder, complete, methods_of
+from flowgen.inference import KERNELS, METHODS, Recorder, complete, methods_of
 from flowgen.inference.inpaint import check_known
 from flowgen.library import Library
 from flowgen.ui import arguments, completion, controls, view
@@ -54,7 +54,10 @@ def build(library: Library) -> None:
                 about = gr.HTML(_about(method.value), elem_id="inpaint-about", apply_default_css=False)
                 with gr.Row():
                     num = gr.Slider(1, LIMITS.variants, 4, step=1, label="Variants", elem_id="inpaint-num")
-                    steps = gr.Slider(1, LIMITS.steps, 100, step=1, label="Steps", elem_id="inpaint-steps")
+                    steps = gr.Slider(
+                        1, LIMITS.steps, 100, step=1, label="Steps", elem_id="inpaint-steps",
+                        visible=_takes_steps(method.value),
+                    )  # fmt: skip
                 with gr.Accordion("Advanced", open=False, elem_id="inpaint-advanced"):
                     seed = controls.seed_box("inpaint-seed")
                     groups, knobs = _knobs(method.value)
@@ -104,7 +107,8 @@ def build(library: Library) -> None:
 
     def choose(name: str, method: str, preset: str | None, num: Any, steps: Any) -> list[Any]:
         reckoned = reckon(name, method, preset, num, steps)
-        return [_about(method), *(gr.update(visible=each == method) for each in METHODS), reckoned]
+        groups = (gr.update(visible=each == method) for each in METHODS)
+        return [_about(method), gr.update(visible=_takes_steps(method)), *groups, reckoned]
 
     def reckon(name: str, method: str, preset: str | None, num: Any, steps: Any) -> str:
         name, method = arguments.model(library, name).name, arguments.choice("method", method, METHODS)
@@ -116,8 +120,8 @@ def build(library: Library) -> None:
     connect(box, library, model)
     size = [preset, num, steps]
     reckonings = [
-        on_page(model.change, offer, [model, *size], [method, about, *groups, cost], works=True),
-        on_page(method.input, choose, [model, method, *size], [about, *groups, cost], works=True),
+        on_page(model.change, offer, [model, *size], [method, about, steps, *groups, cost], works=True),
+        on_page(method.input, choose, [model, method, *size], [about, steps, *groups, cost], works=True),
         on_page(preset.input, reckon, [model, method, *size], cost, works=True),
     ]
     if model.value and Context.root_block is not None:
@@ -157,6 +161,11 @@ def _titled(methods: list[str]) -> list[tuple[str, str]]:
 def _about(method: str) -> str:
     """What a method is, by the first line of its own documentation."""
     return view.note((inspect.getdoc(METHODS[method]) or "").split("\n")[0])
+
+
+def _takes_steps(method: str) -> bool:
+    """Whether their number is the visitor's to choose; what draws row by row takes one a row."""
+    return method in KERNELS
 
 
 def _knobs(shown: str | None) -> tuple[list[gr.Group], dict[tuple[str, str], Any]]:
