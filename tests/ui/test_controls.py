@@ -83,6 +83,17 @@ def test_a_box_refuses_what_no_page_sends(mnist: Images, change: dict[str, Any])
         read_box(filled(mnist.levels[0], 256, "") | change, (1, 28, 28), 256)
 
 
+def test_only_score_whose_models_all_answer_does_not_ask_for_one(studio: str) -> None:
+    props = [block["props"] for block in httpx.get(f"{studio}/config", trust_env=False).json()["components"]]
+    labels = {each["elem_id"]: each["label"] for each in props if str(each.get("elem_id")).endswith("-model")}
+    assert labels == {
+        "generate-model": "Model",
+        "inpaint-model": "Model",
+        "interpolate-model": "Model",
+        "score-model": "Sample from",
+    }
+
+
 @pytest.fixture
 def library(checkpoints: Path) -> Library:
     return Library(checkpoints, device="cpu")
