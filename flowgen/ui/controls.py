@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any, get_args, get_type_hints
 
 import gradio as gr
+from gradio.context import Context
 
 from flowgen.checkpoint import Meta
 from flowgen.library import Library
 from flowgen.models import FLOWS
 from flowgen.ui.arguments import models
+from flowgen.ui.events import on_page
 from flowgen.ui.limits import LIMITS
 from flowgen.ui.view import note
 
@@ -50,9 +52,23 @@ def lead(text: str) -> gr.HTML:
 def model_menu(
     library: Library, elem_id: str, *, label: str = "Model", info: str | None = None, any_hole: bool = False
 ) -> gr.Dropdown:
-    """Which model to ask; see `favourite`."""
+    """Which model to ask; see `favourite`. Whoever loads the page is offered the models that there are by then."""
     names, first = models(library), favourite(library, any_hole=any_hole)
-    return gr.Dropdown(names, value=first, label=label, info=info, elem_id=elem_id, interactive=bool(names))
+    menu = gr.Dropdown(names, value=first, label=label, info=info, elem_id=elem_id, interactive=bool(names))
+
+    def offer(chosen: str | None) -> dict[str, Any]:
+        return offered(library, chosen, any_hole=any_hole)
+
+    if Context.root_block is not None:
+        on_page(Context.root_block.load, offer, menu, menu)
+    return menu
+
+
+def offered(library: Library, chosen: str | None, *, any_hole: bool = False) -> dict[str, Any]:
+    """A menu of the models that there are now; what was chosen stays chosen, if it is still there."""
+    names = models(library)
+    menu: dict[str, Any] = gr.update(choices=names, interactive=bool(names))
+    return menu if chosen in names else menu | {"value": favourite(library, any_hole=any_hole)}
 
 
 def favourite(library: Library, *, any_hole: bool = False) -> str | None:

@@ -1,5 +1,6 @@
 """What the page makes of a registry, of numbers and of values that no page sends."""
 
+import shutil
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -97,6 +98,20 @@ def test_only_score_whose_models_all_answer_does_not_ask_for_one(studio: str) ->
 @pytest.fixture
 def library(checkpoints: Path) -> Library:
     return Library(checkpoints, device="cpu")
+
+
+def test_a_new_model_is_offered_and_a_lost_one_is_not_kept(checkpoints: Path, tmp_path: Path) -> None:
+    library = Library(tmp_path, device="cpu")
+    assert controls.offered(library, None)["value"] is None
+    shutil.copy(checkpoints / "gray.safetensors", tmp_path)
+    first = controls.offered(library, None)
+    assert (first["value"], first["interactive"]) == ("gray", True)
+    shutil.copy(checkpoints / "gray.safetensors", tmp_path / "later.safetensors")
+    second = controls.offered(library, "gray")
+    assert second["choices"] == ["gray", "later"]
+    assert "value" not in second, "what the visitor chose stays"
+    (tmp_path / "gray.safetensors").unlink()
+    assert controls.offered(library, "gray")["value"] == "later"
 
 
 def uploaded(file: Path) -> dict[str, Any]:

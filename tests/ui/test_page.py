@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import re
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -76,6 +77,18 @@ def decoded(image: Locator) -> np.ndarray:
 
 def fits(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+def test_a_model_that_came_meanwhile_is_offered_to_whoever_loads_the_page(visit: Visit, checkpoints: Path) -> None:
+    later = checkpoints / "later.safetensors"
+    shutil.copy(checkpoints / "gray.safetensors", later)
+    try:
+        page = visit()
+        choose_model(page, "generate", "later")
+        page.click("#generate-run")
+        expect(page.locator("#generate-result .fg-tile").first).to_be_visible()
+    finally:
+        later.unlink()
 
 
 @SIZES
