@@ -47,10 +47,12 @@ def lead(text: str) -> gr.HTML:
     return gr.HTML(f'<p class="fg-lead">{text}</p>', apply_default_css=False)
 
 
-def model_menu(library: Library, elem_id: str, *, any_hole: bool = False) -> gr.Dropdown:
+def model_menu(
+    library: Library, elem_id: str, *, label: str = "Model", info: str | None = None, any_hole: bool = False
+) -> gr.Dropdown:
     """Which model to ask; see `favourite`."""
     names, first = models(library), favourite(library, any_hole=any_hole)
-    return gr.Dropdown(names, value=first, label="Model", elem_id=elem_id, interactive=bool(names))
+    return gr.Dropdown(names, value=first, label=label, info=info, elem_id=elem_id, interactive=bool(names))
 
 
 def favourite(library: Library, *, any_hole: bool = False) -> str | None:

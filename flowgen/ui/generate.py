@@ -1,7 +1,8 @@
 """The tab that draws new images, and the endpoint /sample."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -13,6 +14,7 @@ from flowgen.ui import arguments, controls, files, view
 from flowgen.ui.events import endpoint, on_page
 from flowgen.ui.limits import LIMITS
 from flowgen.ui.refusals import BadArgument
+from flowgen.ui.stops import Stops
 
 __all__ = ["build"]
 
@@ -27,6 +29,7 @@ def build(library: Library) -> None:
         "autoregressive model draws pixel after pixel. <b>Temperature</b> tames the noise: below 1, images grow "
         "cleaner and more alike."
     )
+    stops = Stops()
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=280, elem_classes="fg-panel"):
             model = controls.model_menu(library, "generate-model")
@@ -47,40 +50,62 @@ def build(library: Library) -> None:
         with gr.Column(scale=8, min_width=320):
             shown = gr.HTML(view.blank("Press Generate."), elem_id="generate-result", apply_default_css=False)
 
-    def generate(name: str, label: str, num: Any, temperature: Any, seed: Any) -> Iterator[str]:
-        yield from show(library, name, label, num, temperature, seed)
+    def generate(request: gr.Request, name: str, label: str, num: Any, temperature: Any, seed: Any) -> Iterator[str]:
+        stopped = partial(stops.asked, request.session_hash)
+        yield from show(library, name, label, num, temperature, seed, stopped=stopped)
+
+    def begin(request: gr.Request) -> None:
+        stops.begin(request.session_hash)
+
+    def end(request: gr.Request) -> None:
+        stops.ask(request.session_hash)
 
     def chosen(name: str) -> tuple[str, Any, float]:
         about = controls.describe(arguments.model(library, name))
         return about, class_menu(library, name), controls.usual_temperature(library, name)
 
-    running = on_page(run.click, generate, [model, label, num, temperature, seed], shown, works=True)
-    stop.click(None, cancels=[running], api_visibility="private")
+    begun = on_page(run.click, begin, None, None)
+    on_page(begun.then, generate, [model, label, num, temperature, seed], shown, works=True)
+    on_page(stop.click, end, None, None)
     on_page(model.change, chosen, model, [about, label, temperature], works=True)
     offer_sample(library)
 
 
-def show(library: Library, name: str, label: str, num: Any, temperature: Any, seed: Any) -> Iterator[str]:
-    """Samples as the page shows them, those of a model that draws row by row as they come."""
+def show(
+    library: Library, name: str, label: str, num: Any, temperature: Any, seed: Any, *, stopped: Callable[[], bool]
+) -> Iterator[str]:
+    """Samples as the page shows them, those of a model that draws row by row as they come.
+
+    Once `stopped` says so, what there is of them is the result.
+    """
     started, shown_at = time.monotonic(), 0.0  # the first row is shown at once
     chosen = None if label == ANY_CLASS else label
     for done, levels in draw(library, name, num, temperature, seed, chosen):
         now = time.monotonic()
-        if done == 1 or now - shown_at > SECONDS_BETWEEN_VIEWS:
+        if done == 1:
+            yield _ended(library, name, levels, int(seed))
+        elif stopped():
+            yield _ended(library, name, levels, int(seed), f"stopped after {done:.0%} of the rows")
+            break
+        elif now - shown_at > SECONDS_BETWEEN_VIEWS:
             shown_at = now
-            yield _sheet(library, name, levels, int(seed), done, now - started)
+            to_go = f"drawing row by row, {(now - started) / done * (1 - done):.1f} s to go"
+            yield view.results(view.status(to_go, done), _tiles(library, name, levels, int(seed)))
 
 
-def _sheet(library: Library, name: str, levels: Tensor, seed: int, done: float, seconds: float) -> str:
-    num_levels, stem = library.describe(name).levels, f"{name}-seed{seed}"
+def _ended(library: Library, name: str, levels: Tensor, seed: int, why: str = "") -> str:
+    """All that there will be, and where it ended early, why."""
+    whole_sheet = view.sheet(levels, library.describe(name).levels)
+    download = view.link(whole_sheet, f"{name}-seed{seed}.png", "Download the sheet")
+    tiles = _tiles(library, name, levels, seed)
+    return view.results(view.status(why) if why else "", tiles, f'<div class="fg-links">{download}</div>')
+
+
+def _tiles(library: Library, name: str, levels: Tensor, seed: int) -> str:
+    num_levels = library.describe(name).levels
     images = [view.png(one, num_levels) for one in levels]
-    captions = [f"#{i}" for i in range(len(images))]
-    tiles = view.tiles(images, captions, [f"{stem}-{i}.png" for i in range(len(images))])
-    if done < 1:
-        to_go = f"drawing row by row, {seconds / done * (1 - done):.1f} s to go"
-        return view.results(view.status(to_go, done), tiles)
-    whole_sheet = view.link(view.sheet(levels, num_levels), f"{stem}.png", "Download the sheet")
-    return view.results(tiles, f'<div class="fg-links">{whole_sheet}</div>')
+    numbers = range(len(images))
+    return view.tiles(images, [f"#{i}" for i in numbers], [f"{name}-seed{seed}-{i}.png" for i in numbers])
 
 
 def draw(

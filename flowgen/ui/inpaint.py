@@ -3,21 +3,23 @@
 import dataclasses
 import inspect
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
 from gradio.context import Context
 
+from flowgen.errors import FlowgenError
 from flowgen.hyperparameters import configure
-from flowgen.inference import METHODS, Recorder, complete, methods_of
+from flowgen.inference import KERNELS, METHODS, Recorder, complete, methods_of
+from flowgen.inference.inpaint import check_known
 from flowgen.library import Library
 from flowgen.ui import arguments, completion, controls, view
 from flowgen.ui.events import on_page
 from flowgen.ui.inpaint_endpoint import check_settings, offer_inpaint
 from flowgen.ui.limits import LIMITS
 from flowgen.ui.pace import PRESETS, Paces, expected
-from flowgen.ui.picture import connect, picture_box, read_box
+from flowgen.ui.picture import Seen, connect, picture_box, read_box
 from flowgen.ui.stops import Stops
 
 __all__ = ["build"]
@@ -52,7 +54,10 @@ def build(library: Library) -> None:
                 about = gr.HTML(_about(method.value), elem_id="inpaint-about", apply_default_css=False)
                 with gr.Row():
                     num = gr.Slider(1, LIMITS.variants, 4, step=1, label="Variants", elem_id="inpaint-num")
-                    steps = gr.Slider(1, LIMITS.steps, 100, step=1, label="Steps", elem_id="inpaint-steps")
+                    steps = gr.Slider(
+                        1, LIMITS.steps, 100, step=1, label="Steps", elem_id="inpaint-steps",
+                        visible=_takes_steps(method.value),
+                    )  # fmt: skip
                 with gr.Accordion("Advanced", open=False, elem_id="inpaint-advanced"):
                     seed = controls.seed_box("inpaint-seed")
                     groups, knobs = _knobs(method.value)
@@ -102,7 +107,8 @@ def build(library: Library) -> None:
 
     def choose(name: str, method: str, preset: str | None, num: Any, steps: Any) -> list[Any]:
         reckoned = reckon(name, method, preset, num, steps)
-        return [_about(method), *(gr.update(visible=each == method) for each in METHODS), reckoned]
+        groups = (gr.update(visible=each == method) for each in METHODS)
+        return [_about(method), gr.update(visible=_takes_steps(method)), *groups, reckoned]
 
     def reckon(name: str, method: str, preset: str | None, num: Any, steps: Any) -> str:
         name, method = arguments.model(library, name).name, arguments.choice("method", method, METHODS)
@@ -114,8 +120,8 @@ def build(library: Library) -> None:
     connect(box, library, model)
     size = [preset, num, steps]
     reckonings = [
-        on_page(model.change, offer, [model, *size], [method, about, *groups, cost], works=True),
-        on_page(method.input, choose, [model, method, *size], [about, *groups, cost], works=True),
+        on_page(model.change, offer, [model, *size], [method, about, steps, *groups, cost], works=True),
+        on_page(method.input, choose, [model, method, *size], [about, steps, *groups, cost], works=True),
         on_page(preset.input, reckon, [model, method, *size], cost, works=True),
     ]
     if model.value and Context.root_block is not None:
@@ -157,6 +163,11 @@ def _about(method: str) -> str:
     return view.note((inspect.getdoc(METHODS[method]) or "").split("\n")[0])
 
 
+def _takes_steps(method: str) -> bool:
+    """Whether their number is the visitor's to choose; what draws row by row takes one a row."""
+    return method in KERNELS
+
+
 def _knobs(shown: str | None) -> tuple[list[gr.Group], dict[tuple[str, str], Any]]:
     """The settings of every method, those of one at a time to be seen."""
     groups: list[gr.Group] = []
@@ -177,9 +188,11 @@ def show(
     asked: dict[str, Any],
     chosen: dict[str, Any],
     *,
-    stopped: Any,
+    stopped: Callable[[], bool],
 ) -> Iterator[str]:
     """The page's result as it comes, a few times a second; leaving this iterator ends the computation.
+
+    What can be refused at once is refused before anything is shown.
 
     Args:
         library: the models.
@@ -195,11 +208,29 @@ def show(
     check_settings(library, name, method, **asked)
     asked = {key: int(number) for key, number in asked.items()}
     options = controls.options(METHODS[method], chosen)
-    full = dataclasses.asdict(configure(METHODS[method], options))
-    before, stem = view.with_hole(seen.levels, seen.known, meta.levels), f"filled-seed{asked['seed']}"
-    yield view.results(view.status("Starting …", 0.0), view.pair(before, before))
-    model = library.load(name)
-    recorder = Recorder(seen.levels, seen.known, meta.levels, METHODS[method])
+    configure(METHODS[method], options)
+    check_known(library.load(name), seen.known)
+    before = view.with_hole(seen.levels, seen.known, meta.levels)
+    yield view.results(view.status("Starting …", 0.0), view.pair(before, before, "being filled in"))
+    try:
+        yield from _run(library, name, seen, before, method, options, asked, stopped)
+    except FlowgenError as error:  # such as what only the method knows of a hole
+        yield view.blank(str(error))  # instead of what would look as if it went on
+        raise
+
+
+def _run(
+    library: Library,
+    name: str,
+    seen: Seen,
+    before: bytes,
+    method: str,
+    options: dict[str, Any],
+    asked: dict[str, Any],
+    stopped: Callable[[], bool],
+) -> Iterator[str]:
+    model, stem = library.load(name), f"filled-seed{asked['seed']}"
+    recorder = Recorder(seen.levels, seen.known, model.levels, METHODS[method])
     started = shown_at = time.monotonic()
     why = ""
     for frame in recorder.watch(complete(model, seen.levels, seen.known, method=method, options=options, **asked)):
@@ -210,7 +241,8 @@ def show(
             break
         if now - shown_at > SECONDS_BETWEEN_FRAMES:
             shown_at = now
-            yield completion.running(frame, recorder.trace(), before, meta.levels, now - started, stem)
+            yield completion.running(frame, recorder.trace(), before, model.levels, now - started, stem)
+    full = dataclasses.asdict(configure(METHODS[method], options))
     settings = {"model": name, "model_sha256": library.fingerprint(name), "method": method, "options": full, **asked}
     seconds = time.monotonic() - started
     yield completion.ended(frame, recorder.result(settings), before, seconds, stem, why=why)

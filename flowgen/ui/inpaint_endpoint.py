@@ -19,6 +19,7 @@ from flowgen.ui.refusals import BadArgument
 
 __all__ = ["check_settings", "offer_inpaint"]
 
+STEPS = 300
 TOO_LONG = f"This took longer than {LIMITS.seconds:.0f} s and was ended; ask for fewer steps or variants."
 
 
@@ -40,14 +41,25 @@ def check_settings(library: Library, model: str, method: Any, num: Any, steps: A
 
 def read_request(
     library: Library, model: Any, image: Any, mask: Any, method: Any, num: Any, steps: Any, seed: Any, options: Any
-) -> tuple[Tensor, Tensor, dict[str, Any]]:
-    """The image (c, h, w), what is known of it (h, w), and the method's settings, of a call to /inpaint.
+) -> tuple[Tensor, Tensor, str, dict[str, Any]]:
+    """The image (c, h, w), what is known of it (h, w), the method and its settings, of a call to /inpaint.
 
     Raises:
         FlowgenError: for anything out of order.
     """
     meta = arguments.model(library, model)
-    check_settings(library, model, method, num, steps, seed)
+    picture = arguments.open_upload("image", image)
+    try:
+        known = mask_to_known(arguments.open_upload("mask", mask), picture.size, meta.event_shape)
+    except FlowgenError as error:
+        raise BadArgument("mask", str(error)) from None
+    chosen = methods_of(library.load(model), known)[0] if method is None else method
+    check_settings(library, model, chosen, num, steps, seed)
+    settings = _read_options(chosen, options)
+    return to_levels(picture, meta.event_shape, levels=meta.levels), known, chosen, settings
+
+
+def _read_options(method: str, options: Any) -> dict[str, Any]:
     if options is not None and not isinstance(options, dict):
         raise BadArgument("options", 'The options must be a JSON object, such as {"step_size": 0.01}, or null.')
     try:
@@ -55,12 +67,7 @@ def read_request(
         configure(METHODS[method], chosen)
     except FlowgenError as error:
         raise BadArgument("options", str(error)) from None
-    picture = arguments.open_upload("image", image)
-    try:
-        known = mask_to_known(arguments.open_upload("mask", mask), picture.size, meta.event_shape)
-    except FlowgenError as error:
-        raise BadArgument("mask", str(error)) from None
-    return to_levels(picture, meta.event_shape, levels=meta.levels), known, chosen
+    return chosen
 
 
 def _to_the_end(frames: Iterator[Frame], deadline: float) -> None:
@@ -76,15 +83,23 @@ def offer_inpaint(library: Library) -> None:
     """The endpoint /inpaint."""
 
     def inpaint(
-        model: str, image: Any, mask: Any, method: str, num: int, steps: int, seed: int, options: Any = None
+        model: str,
+        image: Any,
+        mask: Any,
+        method: str | None = None,
+        num: int = 1,
+        steps: int = STEPS,
+        seed: int = 0,
+        options: Any = None,
     ) -> tuple[list[str], Any]:
         """Fill in the white part of a mask: PNG files at the model's size, known pixels byte for byte, and a report
         with the diagnostics of the run.
 
-        The mask is as large as the image. `options` are the method's own settings as a JSON object, such as
+        The mask is as large as the image. `method` null is the first of those that fit the model and the hole; the
+        report names it. `options` are the method's own settings as a JSON object, such as
         {"step_size": 0.01}; those not named keep their defaults.
         """
-        levels, known, chosen = read_request(library, model, image, mask, method, num, steps, seed, options)
+        levels, known, method, chosen = read_request(library, model, image, mask, method, num, steps, seed, options)
         loaded, started = library.load(model), time.monotonic()
         settings = {"num": int(num), "steps": int(steps), "seed": int(seed)}
         frames = complete(loaded, levels, known, method=method, options=chosen, **settings)
@@ -106,7 +121,14 @@ def offer_inpaint(library: Library) -> None:
         return paths, report
 
     def check(
-        model: str, image: Any, mask: Any, method: str, num: int, steps: int, seed: int, options: Any = None
+        model: str,
+        image: Any,
+        mask: Any,
+        method: str | None = None,
+        num: int = 1,
+        steps: int = STEPS,
+        seed: int = 0,
+        options: Any = None,
     ) -> None:
         read_request(library, model, image, mask, method, num, steps, seed, options)
 
@@ -115,9 +137,9 @@ def offer_inpaint(library: Library) -> None:
             controls.model_argument(library, any_hole=True),
             gr.File(label="Image, of any size and format"),
             gr.File(label="Mask of the image's size; white is what to fill in"),
-            gr.Dropdown(list(METHODS), value=next(iter(METHODS)), label="Method; which fit depends on the model"),
+            gr.Dropdown(list(METHODS), value=None, label="Method, or null for the usual one of the model and the hole"),
             controls.whole_argument("How many variants", 1, 1, LIMITS.variants),
-            controls.whole_argument("How many steps", 300, 1, LIMITS.steps),
+            controls.whole_argument("How many steps", STEPS, 1, LIMITS.steps),
             controls.whole_argument("Seed", 0, 0, LIMITS.seed),
             gr.JSON(None, label="The method's own settings, a JSON object, or null"),
         ]

@@ -2,6 +2,7 @@
 
 import base64
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -135,10 +136,10 @@ def connect(box: gr.HTML, library: Library, model: gr.Dropdown) -> None:
     """Let a box take uploads and samples, and look at its upload anew when another model is chosen."""
 
     def look(value: Value, name: str) -> Value:
-        return see_upload(library, name, value)
+        return or_why_not(see_upload, library, name, value)
 
     def look_again(value: Value, name: str) -> Value:
-        return see_again(library, name, value)
+        return or_why_not(see_again, library, name, value)
 
     def draw(name: str) -> Value:
         return see_sample(library, name, random.randrange(100_000))
@@ -146,6 +147,14 @@ def connect(box: gr.HTML, library: Library, model: gr.Dropdown) -> None:
     on_page(box.upload, look, [box, model], box)
     on_page(box.sample, draw, model, box, works=True)
     on_page(model.change, look_again, [box, model], box)
+
+
+def or_why_not(see: Callable[[Library, str, Value], Value], library: Library, name: str, value: Value) -> Value:
+    """What is seen, or an empty box that says why nothing can be: beside the picture, where the visitor looks."""
+    try:
+        return see(library, name, value)
+    except FlowgenError as error:
+        return empty(str(error))
 
 
 def see_upload(library: Library, name: str, value: Value) -> Value:
@@ -163,15 +172,18 @@ def see_upload(library: Library, name: str, value: Value) -> Value:
 
 
 def see_again(library: Library, name: str, value: Value) -> Value:
-    """The same upload through another model; a sample stays where it fits, and goes where it does not."""
-    if isinstance(value, dict) and value.get("file"):
-        return see_upload(library, name, value)
+    """The same picture, with the hole painted into it, where it fits another model.
+
+    An upload is looked at anew, and keeps its hole where the two models see pictures of one size; a sample goes where
+    it does not fit.
+    """
     meta = arguments.model(library, name)
+    uploaded = isinstance(value, dict) and value.get("file")
     try:
         read_box(value, meta.event_shape, meta.levels)
     except FlowgenError:
-        return empty()
-    return value
+        return see_upload(library, name, value) if uploaded else empty()
+    return see_upload(library, name, value) | {"mask": value.get("mask") or ""} if uploaded else value
 
 
 def see_sample(library: Library, name: str, seed: int) -> Value:

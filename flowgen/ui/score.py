@@ -51,7 +51,12 @@ def build(library: Library) -> None:
     )
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=280, elem_classes="fg-panel"):
-            model = controls.model_menu(library, "score-model")
+            model = controls.model_menu(
+                library,
+                "score-model",
+                label="Sample from",
+                info="Shows an upload as this model sees it, too; every model scores",
+            )
             box = picture_box("Picture to score", "score-picture")
             run = gr.Button("Score", variant="primary", elem_id="score-run", elem_classes="fg-run")
         with gr.Column(scale=8, min_width=320):

@@ -12,8 +12,9 @@ import torch
 from flowgen.data import Images
 from flowgen.errors import FlowgenError
 from flowgen.inference import METHODS
+from flowgen.library import Library
 from flowgen.ui import TABS, controls
-from flowgen.ui.picture import empty, filled, read_box
+from flowgen.ui.picture import empty, filled, or_why_not, read_box, see_again, see_upload
 from flowgen.ui.score import costlier
 
 from .conftest import serve
@@ -80,6 +81,51 @@ def test_a_box_gives_back_what_was_put_into_it(mnist: Images) -> None:
 def test_a_box_refuses_what_no_page_sends(mnist: Images, change: dict[str, Any]) -> None:
     with pytest.raises(FlowgenError):
         read_box(filled(mnist.levels[0], 256, "") | change, (1, 28, 28), 256)
+
+
+def test_only_score_whose_models_all_answer_does_not_ask_for_one(studio: str) -> None:
+    props = [block["props"] for block in httpx.get(f"{studio}/config", trust_env=False).json()["components"]]
+    labels = {each["elem_id"]: each["label"] for each in props if str(each.get("elem_id")).endswith("-model")}
+    assert labels == {
+        "generate-model": "Model",
+        "inpaint-model": "Model",
+        "interpolate-model": "Model",
+        "score-model": "Sample from",
+    }
+
+
+@pytest.fixture
+def library(checkpoints: Path) -> Library:
+    return Library(checkpoints, device="cpu")
+
+
+def uploaded(file: Path) -> dict[str, Any]:
+    return empty() | {"file": {"path": str(file), "meta": {"_type": "gradio.FileData"}}}
+
+
+def test_the_hole_stays_with_its_upload_where_another_model_sees_it_as_large(library: Library, digit: Path) -> None:
+    hole = "0" * 400 + "1" * 384
+    painted = see_upload(library, "gray", uploaded(digit)) | {"mask": hole}
+    again = see_again(library, "ordered", painted)
+    assert again == painted
+    larger = see_again(library, "colour", again)
+    assert larger["picture"] != painted["picture"]
+    assert larger["mask"] == ""
+
+
+@pytest.mark.parametrize("see", [see_upload, see_again])
+def test_a_box_says_beside_the_picture_why_there_is_none(library: Library, tmp_path: Path, see: Any) -> None:
+    fake = tmp_path / "fake.png"
+    fake.write_text("no picture")
+    value = or_why_not(see, library, "gray", uploaded(fake))
+    assert "This is not a picture" in value["caption"]
+    assert value == empty(value["caption"]), "the file is not looked at again"
+
+
+def test_a_sample_stays_with_its_hole_where_it_fits(library: Library, mnist: Images) -> None:
+    value = filled(mnist.levels[0], 256, "a sample") | {"mask": "1" * 28 + "0" * 27 * 28}
+    assert see_again(library, "ordered", value) == value
+    assert see_again(library, "colour", value) == empty()
 
 
 @pytest.mark.parametrize("value", [None, 3, "picture", [], {}, empty()])

@@ -123,6 +123,22 @@ def test_a_model_that_draws_in_order_completes_what_comes_last(client: Client, t
     assert len(report["log_density"]) == 2
 
 
+@pytest.mark.parametrize(
+    ("model", "first_row", "usual"),
+    [("gray", 20, "gradient_ascent"), ("ordered", 27, "in_order"), ("ordered", 26, "raster_smc")],
+)
+def test_without_a_method_the_hole_is_filled_in_by_the_usual_one(
+    client: Client, tmp_path: Path, digit: Path, model: str, first_row: int, usual: str
+) -> None:
+    mask = np.zeros((28, 28), np.uint8)
+    mask[first_row:] = 255
+    mask[27, 27] = 0 if usual == "raster_smc" else 255  # then something known comes after the hole
+    mask_file = saved(tmp_path, "m.png", Image.fromarray(mask))
+    call = {"model": model, "image": handle_file(digit), "mask": mask_file}
+    _, report = client.predict(**call, num=1, steps=4, api_name="/inpaint")
+    assert report["method"] == usual
+
+
 @pytest.mark.parametrize(("model", "method"), [("gray", "in_order"), ("ordered", "langevin")])
 def test_a_method_that_does_not_fit_the_model_is_refused(client: Client, digit: Path, model: str, method: str) -> None:
     with pytest.raises(ValidationError, match=f"method: method {method} does not fit the model {model}; these do"):

@@ -95,7 +95,12 @@ def test_a_model_with_classes_draws_one_row_by_row(visit: Visit) -> None:
     set_number(page, "generate-num", 64)
     page.click("#generate-run")  # of any class: all ten are carried along, which takes its time
     expect(page.locator("#generate-result .fg-status")).to_contain_text("row by row")
+    page.click("#generate-stop")
+    expect(page.locator("#generate-result .fg-status")).to_contain_text("stopped after")
+    page.click("#generate-run")
+    expect(page.locator("#generate-result .fg-status")).to_contain_text("row by row")
     done = page.locator("#generate-result").get_by_text("Download the sheet")
+    expect(page.locator("#generate-result .fg-status")).to_have_count(0)
     expect(done).to_be_visible()
     expect(page.locator("#generate-result .fg-tile img")).to_have_count(64)
     first = decoded(page.locator("#generate-result .fg-tile img").first)
@@ -114,14 +119,24 @@ def test_the_methods_are_those_that_fit_the_model(visit: Visit, digit: Path) -> 
     open_tab(page, "Inpaint")
     choose_model(page, "inpaint", "gray")
     expect(page.locator("#inpaint-method input")).to_have_value("Gradient ascent")
-    choose_model(page, "inpaint", "ordered")
-    expect(page.locator("#inpaint-method input")).to_have_value("Raster SMC")
-    page.click("#inpaint-method input")
-    page.get_by_role("option", name="In order", exact=True).click()
     upload(page, "inpaint-picture", digit)
     stroke(page, "inpaint-picture", 0.7)
+    painted = hidden(page, "inpaint-picture")
+    choose_model(page, "inpaint", "ordered")
+    expect(page.locator("#inpaint-method input")).to_have_value("Raster SMC")
+    expect(page.locator("#inpaint-steps")).to_be_hidden()
+    page.click("#inpaint-method input")
+    page.get_by_role("option", name="Particle Gibbs", exact=True).click()
+    expect(page.locator("#inpaint-steps")).to_be_visible()
+    planned = page.locator("#inpaint-cost [data-steps]")
+    expect(planned).to_contain_text("steps: about")
+    expect(page.locator("#inpaint-steps input[type=number]")).to_have_value(planned.get_attribute("data-steps") or "")
+    page.click("#inpaint-method input")
+    page.get_by_role("option", name="In order", exact=True).click()
+    expect(page.locator("#inpaint-steps")).to_be_hidden()
+    assert hidden(page, "inpaint-picture") == painted  # the hole is for one model after the other
     page.click("#inpaint-run")
-    expect(page.get_by_text("what comes after everything known")).to_be_visible()
+    expect(page.locator("#inpaint-result")).to_contain_text("what comes after everything known")
 
 
 @SIZES
@@ -196,6 +211,16 @@ def test_an_effort_says_beforehand_what_it_will_take(visit: Visit) -> None:
     set_number(page, "inpaint-steps", fast[1] + 1)
     expect(cost).to_contain_text(re.compile(rf"^\s*{fast[0]} variants?, {fast[1] + 1} steps: about"))
     expect(page.locator("#inpaint-preset input:checked")).to_have_count(0)
+
+
+def test_the_efforts_stay_in_their_panel_on_a_tablet(visit: Visit) -> None:
+    page = visit((820, 1000))
+    open_tab(page, "Inpaint")
+    panel = page.locator(".fg-panel", has=page.locator("#inpaint-preset")).bounding_box()
+    last = page.locator("#inpaint-preset label").last.bounding_box()
+    assert panel
+    assert last
+    assert last["x"] + last["width"] <= panel["x"] + panel["width"]
 
 
 def test_an_effort_holds_however_soon_the_visitor_starts(visit: Visit, digit: Path) -> None:
@@ -356,7 +381,11 @@ def test_what_cannot_be_done_is_said_in_a_sentence(visit: Visit, tmp_path: Path,
     fake = tmp_path / "fake.png"
     fake.write_text("<img src=x onerror=alert(1)>")
     page.set_input_files("#inpaint-picture input[type=file]", fake)
-    expect(page.get_by_text("This is not a picture")).to_be_visible()
+    caption = page.locator("#inpaint-picture .fg-caption")
+    expect(caption).to_contain_text("This is not a picture")
+    page.set_input_files("#inpaint-picture input[type=file]", fake)
+    expect(caption).to_contain_text("This is not a picture")
+    expect(page.locator("#inpaint-model")).not_to_contain_text("Error")
 
     upload(page, "inpaint-picture", digit)
     page.click("#inpaint-run")
@@ -364,6 +393,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(visit: Visit, tmp_path: Path,
     page.locator("#inpaint-picture").get_by_text("Invert").click()
     page.click("#inpaint-run")
     expect(page.get_by_text("Everything is hidden")).to_be_visible()
+    expect(page.locator("#inpaint-result")).to_contain_text("press Fill in")  # as before
 
 
 def test_leaving_frees_the_worker(visit: Visit, digit: Path) -> None:
