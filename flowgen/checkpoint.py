@@ -169,6 +169,20 @@ def resolve_device(device: str | torch.device) -> torch.device:
     return chosen
 
 
+def check_writable(path: Path) -> None:
+    """Make sure that a file can be written, before work is done whose result goes there; its directory is made.
+
+    Raises:
+        FlowgenError: if it cannot.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
+            return
+    except OSError as error:
+        raise FlowgenError(f"{path.name} cannot be written there: {error.strerror}.") from None
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that a reader, or a killed process, finds the old one or the new one whole.
 

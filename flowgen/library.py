@@ -101,6 +101,7 @@ class Library:
         self.device = device
         self.memory_budget = memory_budget
         self._loaded: OrderedDict[str, ImageModel] = OrderedDict()
+        self._versions: dict[str, tuple[int, int]] = {}
         self._lock = threading.Lock()
 
     def names(self) -> list[str]:
@@ -124,14 +125,17 @@ class Library:
         return fingerprint(self._path(name))
 
     def load(self, name: str) -> ImageModel:
-        """The model, from memory if it is there.
+        """The model, from memory if it is there and its file has not changed since.
 
         Raises:
             FlowgenError: if there is no such model or it cannot be read.
         """
         with self._lock:
-            if name not in self._loaded:
-                self._loaded[name] = load_checkpoint(self._path(name), self.device)
+            path = self._path(name)
+            version = _version(path)
+            if name not in self._loaded or self._versions[name] != version:
+                self._loaded[name] = load_checkpoint(path, self.device)
+                self._versions[name] = version
             self._loaded.move_to_end(name)
             while len(self._loaded) > 1 and sum(map(_bytes, self._loaded.values())) > self.memory_budget:
                 self._loaded.popitem(last=False)
@@ -167,3 +171,16 @@ def _bytes(model: ImageModel) -> int:
 
 def _shorten(name: str) -> str:
     return name if len(name) <= 80 else f"{name[:77]}..."
+
+
+def _version(path: Path) -> tuple[int, int]:
+    """What tells that a file has changed: the time and its size.
+
+    Raises:
+        FlowgenError: if it is gone.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise FlowgenError(f"{path.name} could not be read: {error.strerror}.") from None
+    return status.st_mtime_ns, status.st_size

@@ -66,6 +66,15 @@ def test_a_loaded_model_is_kept(directory: Path) -> None:
     assert library.load("one") is library.load("one")
 
 
+def test_a_file_that_has_changed_is_loaded_anew(directory: Path) -> None:
+    library = Library()
+    before = library.load("one")
+    (directory / "one.safetensors").write_bytes((directory / "two.safetensors").read_bytes())
+    after = library.load("one")
+    assert after is not before
+    assert library.load("one") is after
+
+
 def test_the_least_recently_used_goes_first(directory: Path) -> None:
     weights = sum(v.numel() * v.element_size() for v in build(META).state_dict().values())  # type: ignore[attr-defined]
     library = Library(memory_budget=2 * weights)

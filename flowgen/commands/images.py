@@ -13,7 +13,7 @@ from flowgen.checkpoint import write_atomically
 from flowgen.data import pictures, to_bytes
 from flowgen.errors import FlowgenError
 
-__all__ = ["Device", "Json", "Model", "Seed", "interpolate", "report", "sample", "write"]
+__all__ = ["Device", "Json", "Model", "Seed", "check_picture_name", "interpolate", "report", "sample", "write"]
 
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
@@ -36,6 +36,7 @@ def sample(
     from flowgen import library
     from flowgen.inference import draw
 
+    check_picture_name(output)
     model = library.load(name, device)
     started = time.perf_counter()
     with tqdm(total=100, unit="%", disable=as_json) as bar:
@@ -61,6 +62,7 @@ def interpolate(
     from flowgen import library
     from flowgen.inference import interpolate
 
+    check_picture_name(output)
     model = library.load(name, device)
     first, last = (
         pictures.to_levels(pictures.open_picture(picture), model.event_shape, levels=model.levels)
@@ -77,11 +79,20 @@ def write(path: Path, picture: Image.Image) -> None:
     Raises:
         FlowgenError: if the name does not end in .png, or it cannot be written.
     """
+    check_picture_name(path)
+    write_atomically(path, pictures.png_bytes(picture))
+
+
+def check_picture_name(path: Path) -> None:
+    """Make sure that a picture's name says PNG.
+
+    Raises:
+        FlowgenError: if it does not.
+    """
     if path.suffix.lower() != ".png":
         raise FlowgenError(
             f"The output {path} must end in .png, the one format that keeps every pixel and is read everywhere."
         )
-    write_atomically(path, pictures.png_bytes(picture))
 
 
 def report(as_json: bool, **facts: Any) -> None:

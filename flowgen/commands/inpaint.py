@@ -11,7 +11,7 @@ import typer
 from tqdm import tqdm
 
 from flowgen.checkpoint import write_atomically
-from flowgen.commands.images import Device, Json, Model, Seed, report, write
+from flowgen.commands.images import Device, Json, Model, Seed, check_picture_name, report, write
 from flowgen.data import pictures
 from flowgen.errors import FlowgenError
 
@@ -66,6 +66,7 @@ def inpaint(
 def _fill_one(
     filling: "Filling", image: Path, mask: Path, output: Path, archive: Path | None, device: str, *, as_json: bool
 ) -> None:
+    check_picture_name(output)
     if archive is not None and archive.suffix.lower() != ".zip":
         raise FlowgenError(f"The archive {archive} must end in .zip.")
     filling, model = filling.begin(device)

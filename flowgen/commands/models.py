@@ -25,7 +25,7 @@ def models(
     """List the models at hand."""
     from flowgen import library
 
-    metas = [library.describe(name) for name in library.names()]
+    metas = [meta for name in library.names() if (meta := _described(name)) is not None]
     if as_json:
         typer.echo(json.dumps({meta.name: dataclasses.asdict(meta) for meta in metas}))
         return
@@ -38,6 +38,17 @@ def models(
         typer.echo(f"{meta.name:24} {meta.recipe:10} {meta.dataset:14} {shape:10} {figure:18} {meta.hours:.2f} h")
     if not metas:
         typer.echo("There are no models yet; `flowgen train glow --dataset mnist --hours 1` makes one.")
+
+
+def _described(name: str) -> "Meta | None":
+    """What a model says of itself; of one that cannot be read, a line on stderr says why."""
+    from flowgen import library
+
+    try:
+        return library.describe(name)
+    except FlowgenError as error:
+        typer.echo(f"flowgen: {name} is left out. {error}", err=True)
+        return None
 
 
 def card(meta: "Meta") -> str:

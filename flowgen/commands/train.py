@@ -74,7 +74,7 @@ def _train(
     trackio: str | None,
 ) -> None:
     from flowgen import __version__
-    from flowgen.checkpoint import Meta
+    from flowgen.checkpoint import Meta, check_writable
     from flowgen.library import SUFFIX
     from flowgen.training import Batches, Run, Settings, Trainer
 
@@ -84,6 +84,9 @@ def _train(
         raise FlowgenError(f"The output {output} must end in {SUFFIX}.")
     run = Run(runs / output.stem)
     run.prepare(resume=resume, restart=restart)
+    if output.exists() and not (resume or restart):
+        raise FlowgenError(f"{output} is there already; name another --output, or overwrite it with --restart.")
+    check_writable(output)
     images = load_images(dataset, flags, "train")
     hyperparameters = dataclasses.asdict(build_from(MODELS[recipe], flags))
     meta = Meta(recipe, hyperparameters, images.event_shape, 256, dataset, images.class_names, version=__version__)
@@ -100,8 +103,13 @@ def _train(
         device=device,
         track=track,
     )
-    trainer.fit(resume=resume)
-    typer.echo(f"{output}: {trainer.step} steps in {trainer.seconds / 3600:.2f} hours, {trainer.skipped} skipped")
+    try:
+        trainer.fit(resume=resume)
+    except KeyboardInterrupt:
+        typer.echo(f"flowgen: stopped after step {trainer.step}; the same command with --resume goes on.", err=True)
+        raise typer.Exit(130) from None
+    if trainer.accelerator.is_main_process:
+        typer.echo(f"{output}: {trainer.step} steps in {trainer.seconds / 3600:.2f} hours, {trainer.skipped} skipped")
 
 
 def load_images(dataset: str, flags: dict[str, Any], split: Any) -> Any:
@@ -113,6 +121,8 @@ def load_images(dataset: str, flags: dict[str, Any], split: Any) -> Any:
     if dataset not in DATASETS:
         raise FlowgenError(f"There is no data set {dataset!r}; choose one of {', '.join(DATASETS)}.")
     if dataset == "folder":
+        if not flags["folder_path"]:
+            raise FlowgenError("--dataset folder needs --folder-path, the directory of images.")
         return ImageFolder(flags["folder_path"], flags["folder_size"], flags["folder_channels"]).load(split)
     return DATASETS[dataset]().load(split)
 

@@ -15,6 +15,7 @@ from accelerate.utils import broadcast_object_list
 from flowgen.checkpoint import Meta, save_checkpoint
 from flowgen.errors import FlowgenError
 from flowgen.training.batches import Batches
+from flowgen.training.interrupt import between_steps
 from flowgen.training.learner import Learner
 from flowgen.training.optimizers import learning_rate_factor
 from flowgen.training.progress import Progress
@@ -89,6 +90,7 @@ class Trainer:
 
         Raises:
             FlowgenError: if there is nothing to resume or something else, or if steps stay non-finite.
+            KeyboardInterrupt: at Ctrl+C or SIGTERM, after the step under way, with its state saved.
         """
         if resume:
             self._load_state(self.run.load())
@@ -98,8 +100,9 @@ class Trainer:
         with (
             _without_denormals(),
             self._progress(progress) if self.accelerator.is_main_process else nullcontext() as shown,
+            between_steps() if self.accelerator.num_processes == 1 else nullcontext(lambda: False) as interrupted,
         ):
-            self._loop(shown)
+            self._loop(shown, interrupted)
         self._save_state()
         if self.accelerator.is_main_process:
             save_checkpoint(self.output, self.average.module, self.described())
@@ -115,7 +118,7 @@ class Trainer:
             processor=f"{self.accelerator.num_processes} x {_processor(self.accelerator.device)}",
         )
 
-    def _loop(self, shown: Progress | None) -> None:
+    def _loop(self, shown: Progress | None, interrupted: Callable[[], bool]) -> None:
         """Step after step. A row is logged before a state claims its step, so that no row can be missing."""
         while self.total is None or self.step < self.total:
             norm, factor = self._step()
@@ -125,6 +128,10 @@ class Trainer:
                 shown.advance(self.total)
                 if self.step % LOG_EVERY == 0 or self.step == self.total:
                     shown.report(self.step, self._row(norm, factor))
+            if interrupted():
+                if self.total is not None:  # hours that are still being timed are timed anew
+                    self._save_state()
+                raise KeyboardInterrupt
             if self._is_due():
                 self._save_state()
 

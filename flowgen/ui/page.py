@@ -6,6 +6,7 @@ from pathlib import Path
 import gradio as gr
 from PIL import Image
 
+from flowgen.errors import FlowgenError
 from flowgen.library import Library
 from flowgen.ui import TABS
 from flowgen.ui.limits import LIMITS
@@ -43,23 +44,39 @@ def launch(page: gr.Blocks, *, host: str | None = None, port: int | None = None,
     Args:
         host, port: by default GRADIO_SERVER_NAME and GRADIO_SERVER_PORT, else 127.0.0.1 and 7860.
         block: wait until interrupted; without it, `page.close()` ends the server.
+
+    Raises:
+        FlowgenError: if the port is no number, or taken.
     """
+    host = host or os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
+    port = port or _port(os.environ.get("GRADIO_SERVER_PORT", "7860"))
     # Pillow refuses twice this many pixels before it decodes them, wherever Gradio opens a picture.
     Image.MAX_IMAGE_PIXELS = LIMITS.upload_pixels // 2
-    _, address, _ = page.launch(
-        server_name=host or os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"),
-        server_port=port or int(os.environ.get("GRADIO_SERVER_PORT", "7860")),
-        prevent_thread_lock=not block,
-        theme=theme(),
-        css_paths=HERE / "style.css",
-        favicon_path=HERE / "favicon.svg",
-        max_file_size=f"{LIMITS.upload_megabytes}mb",
-        app_kwargs={"exception_handlers": refusal_handlers()},
-        footer_links=["api"],
-        run_history=False,
-        enable_monitoring=False,
-        ssr_mode=False,
-        show_error=False,
-        quiet=not block,
-    )
+    try:
+        _, address, _ = page.launch(
+            server_name=host,
+            server_port=port,
+            prevent_thread_lock=not block,
+            theme=theme(),
+            css_paths=HERE / "style.css",
+            favicon_path=HERE / "favicon.svg",
+            max_file_size=f"{LIMITS.upload_megabytes}mb",
+            app_kwargs={"exception_handlers": refusal_handlers()},
+            footer_links=["api"],
+            run_history=False,
+            enable_monitoring=False,
+            ssr_mode=False,
+            show_error=False,
+            quiet=not block,
+        )
+    except OSError:
+        raise FlowgenError(
+            f"Port {port} of {host} is taken, or not to be had; set GRADIO_SERVER_PORT to another one."
+        ) from None
     return address
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and 0 < int(text) < 65536):
+        raise FlowgenError(f"GRADIO_SERVER_PORT is {text!r}; it must be a number from 1 to 65535.")
+    return int(text)

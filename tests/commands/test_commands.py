@@ -22,6 +22,16 @@ def test_models(shell: Shell) -> None:
     assert shell.json("models")["tiny"]["recipe"] == "glow"
 
 
+def test_models_leaves_out_what_it_cannot_read(shell: Shell, tiny: Path) -> None:
+    (tiny / "checkpoints" / "broken.safetensors").write_bytes(b"\x80\x04N.")
+    code, out, err = shell("models")
+    assert code == 0
+    assert "tiny" in out
+    assert "broken" not in out
+    assert "broken is left out" in err
+    assert err.count("\n") == 1
+
+
 def test_sample(shell: Shell) -> None:
     facts = shell.json("sample", "tiny", "--num", 6, "--temperature", 0.5, "--seed", 3, "--output", "grid.png")
     assert facts["num"] == 6

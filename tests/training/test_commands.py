@@ -64,6 +64,15 @@ def test_a_restart_that_cannot_start_throws_nothing_away(train, tmp_path: Path) 
     assert (tmp_path / "model" / "state.pt").read_bytes() == state
 
 
+def test_a_checkpoint_that_is_there_is_not_overwritten_unasked(train, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"somebody's")
+    code, text = train("--steps", "3", "--depth", "1")
+    assert code == 2
+    assert "is there already" in text
+    assert (tmp_path / "model.safetensors").read_bytes() == b"somebody's"
+    assert train("--steps", "3", "--depth", "1", "--restart")[0] == 0
+
+
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
@@ -75,6 +84,8 @@ def test_a_restart_that_cannot_start_throws_nothing_away(train, tmp_path: Path) 
         (("--steps", "3", "--batch-size", "4000"), "use a smaller batch"),
         (("--steps", "3", "--optimizer", "sgd"), "--optimizer"),
         (("--steps", "3", "--output", "model.pt"), "must end in .safetensors"),
+        (("--steps", "3", "--output", "/proc/model.safetensors"), "cannot be written"),
+        (("--steps", "3", "--folder-path", ""), "needs --folder-path"),
         (("--steps", "3", "--device", "tpu"), "no device 'tpu'"),
         (("--steps", "3", "--lr", "1e38"), "--lr"),
     ],

@@ -82,6 +82,27 @@ def test_killed_again_and_again_it_ends_as_one_left_alone(folder: Path, left_alo
     assert [row[0] for row in _rows(run)] == [str(step) for step in range(20, STEPS + 1, 20)]
 
 
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_asked_to_stop_keeps_its_last_step(
+    folder: Path, left_alone: Path, tmp_path: Path, by: signal.Signals
+) -> None:
+    run = Run(tmp_path / "model")
+    process = _start(folder, tmp_path, "--save-every", "1000")
+    deadline = time.monotonic() + 300
+    while not _logged(run, 1)():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    process.send_signal(by)
+    _, err = process.communicate(timeout=600)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert f"stopped after step {run.load()['step']}" in err
+    assert run.load()["step"] >= 20
+    _finish(_start(folder, tmp_path, "--resume"))
+    expected, found = Run(left_alone / "model").load(), run.load()
+    assert all(torch.equal(value, found["model"][name]) for name, value in expected["model"].items())
+
+
 def test_a_run_that_was_killed_is_not_overwritten_unasked(folder: Path, left_alone: Path) -> None:
     process = _start(folder, left_alone)
     _, err = process.communicate(timeout=600)
