@@ -316,7 +316,9 @@ def test_classes_that_the_data_does_not_have_are_refused(
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*torch._prims_common.check.*:FutureWarning")  # of the compiler about itself
+@pytest.mark.filterwarnings(  # the compiler's own, about what it looks at on its way
+    "ignore:.*torch._prims_common.check.*:FutureWarning", "ignore:The .grad attribute of a Tensor that is not a leaf"
+)
 @pytest.mark.parametrize("recipe", MODELS)
 def test_compiled_loss_is_the_same(recipe: str, trainer: TRAINER) -> None:
     plain, compiled = trainer(recipe, name="plain"), trainer(recipe, name="compiled", compile=True)
