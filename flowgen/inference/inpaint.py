@@ -192,10 +192,9 @@ def _search_and_run(
 ) -> Iterator[Frame]:
     """First the search for a start, whose frames are warm-up, then the kernel's own run, as one stream.
 
-    Half of a sampler's own run is warm-up too: it tunes the step size and forgets the start. What climbs the search's
-    own target needs no search before.
+    Half of a sampler's own run is warm-up too: it tunes the step size and forgets the start.
     """
-    num_search = 0 if target is search.target else min(SEARCH_STEPS, num_steps // 2)
+    num_search = min(SEARCH_STEPS, num_steps // 2)
     num_left = num_steps - num_search
     num_warmup = num_left // 2 if kernel.jacobian else 0
     fallback = place(w)
