@@ -9,6 +9,7 @@ from gradio.components import Component
 from gradio.events import Dependency
 
 from flowgen.ui.refusals import polite, validator
+from flowgen.ui.spoken import spoken
 
 __all__ = ["endpoint", "on_page"]
 
@@ -35,7 +36,7 @@ def on_page(
     """
     line = MODEL_WORK if works else {"concurrency_limit": None}
     return event(
-        polite(fn),
+        spoken(polite(fn)),
         inputs,
         outputs,
         preprocess=False,
