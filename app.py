@@ -9,7 +9,8 @@ from flowgen.space import SPACEFILE, enforce, read
 
 def main() -> None:
     """Serve until interrupted."""
-    enforce(read(Path(__file__).with_name(SPACEFILE)).limits)
+    manifest = read(Path(__file__).with_name(SPACEFILE))
+    enforce(manifest.limits, manifest.hardware.zerogpu)
 
     # Only now: the page takes its ranges and its texts from the limits.
     from flowgen.library import Library

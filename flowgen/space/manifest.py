@@ -2,17 +2,18 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
-from flowgen.space.limits import Limits
+from flowgen.space.limits import GPUTime, Limits
 
-__all__ = ["VERSION", "Card", "Hardware", "Listed", "Manifest", "Runtime", "Variable", "ZeroGPU"]
+__all__ = ["VERSION", "Card", "Hardware", "Listed", "Manifest", "Runtime", "Variable"]
 
 VERSION = 1
 
 Color = Literal["red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+WeightsFile = Annotated[str, Field(pattern=r"^checkpoints/[\w.-]+\.safetensors$")]
 HubPath = Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+/[\w.-]+$")]
 
 
@@ -53,37 +54,28 @@ class Runtime(Section):
 
     gradio: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
     python: Annotated[str, Field(pattern=r"^3\.\d+(\.\d+)?$")]
-    app_file: str
+    app_file: Annotated[str, Field(pattern=r"^[\w-]+\.py$")]
     apt: list[str] = []
-
-
-class ZeroGPU(Section):
-    """How long a request may hold the GPU: base + per_image * images + per_step * steps, at most `most`, in seconds."""
-
-    base: PositiveFloat = 10.0
-    per_image: NonNegativeFloat = 0.5
-    per_step: NonNegativeFloat = 0.05
-    most: PositiveFloat = 120.0
 
 
 class Hardware(Section):
     """What it is deployed on, and what a request asks of ZeroGPU there."""
 
     flavor: Literal["cpu-basic", "zero-a10g"] = "cpu-basic"
-    zerogpu: ZeroGPU = ZeroGPU()
+    zerogpu: GPUTime = GPUTime()
 
 
 class Listed(Section):
     """A model of the Space, with what its file is held to.
 
     Attributes:
-        file: path in the repository; or
+        file: path in the repository, checkpoints/NAME.safetensors; or
         hub: owner/repo/name, and the commit as its revision.
         sha256, bytes: of the file.
         dataset, licence, bits_per_dim: as its header says; bits_per_dim as measured by `flowgen evaluate --record`.
     """
 
-    file: str | None = None
+    file: WeightsFile | None = None
     hub: HubPath | None = None
     revision: Revision | None = None
     sha256: Sha256
@@ -99,6 +91,11 @@ class Listed(Section):
         if (self.hub is None) != (self.revision is None):
             raise ValueError("a hub path, and nothing else, has a revision")
         return self
+
+    @property
+    def repo(self) -> str:
+        """Of a hub path, owner/repo."""
+        return (self.hub or "").rpartition("/")[0]
 
     @property
     def name(self) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flowgen.errors import FlowgenError
-from flowgen.space import LIMITS, Limits, enforce, read
+from flowgen.space import GPU_TIME, LIMITS, GPUTime, Limits, enforce, read
 
 ROOT = Path(__file__).parent.parent.parent
 SOUND = (ROOT / "Spacefile").read_text(encoding="utf-8")
@@ -13,7 +13,9 @@ SOUND = (ROOT / "Spacefile").read_text(encoding="utf-8")
 
 def test_the_limits_of_the_repository_are_the_usual_ones() -> None:
     """Otherwise the tests of the page, which read no Spacefile, would test something else than what is served."""
-    assert read(ROOT / "Spacefile").limits == Limits() == LIMITS
+    manifest = read(ROOT / "Spacefile")
+    assert manifest.limits == Limits() == LIMITS
+    assert manifest.hardware.zerogpu == GPUTime() == GPU_TIME
 
 
 def test_a_manifest_with_no_more_than_it_must_have(tmp_path: Path) -> None:
@@ -37,11 +39,11 @@ def test_a_manifest_with_no_more_than_it_must_have(tmp_path: Path) -> None:
         ("gradio: 6.31.0", 'gradio: ">=6"', "runtime.gradio"),
         ("flavor: cpu-basic", "flavor: toaster", "hardware.flavor: input should be 'cpu-basic' or 'zero-a10g'"),
         (
-            "  - file: checkpoints/glow-mnist",
-            "  - hub: a/b/c\n    file: checkpoints/glow-mnist",
+            "- file: checkpoints/glow-mnist",
+            "- hub: a/b/c\n  file: checkpoints/glow-mnist",
             "either a file or a hub",
         ),
-        ("    licence: Apache-2.0", "    revision: " + "a" * 40 + "\n    licence: Apache-2.0", "has a revision"),
+        ("  licence: Apache-2.0", "  revision: " + "a" * 40 + "\n  licence: Apache-2.0", "has a revision"),
         ("version: 1", "version: 2", "has version 2, and this flowgen reads up to 1: update it"),
         ("version: 1", "version: one", "version: input should be 1"),
         ("version: 1", "version: 1\nversion: 1", "line 4: version stands twice"),
@@ -80,9 +82,8 @@ def test_what_is_no_manifest_at_all(tmp_path: Path, content: bytes | None, sente
 
 
 def test_limits_are_enforced_for_those_who_hold_them_already() -> None:
-    before = Limits(**dict(LIMITS))
     try:
-        enforce(Limits(queue=3))
-        assert (LIMITS.queue, LIMITS.images) == (3, 64)
+        enforce(Limits(queue=3), GPUTime(most=60.0))
+        assert (LIMITS.queue, LIMITS.images, GPU_TIME.most) == (3, 64, 60.0)
     finally:
-        enforce(before)
+        enforce(Limits(), GPUTime())
