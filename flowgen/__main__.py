@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from flowgen.commands import codec, images, inpaint, models, space, train
+from flowgen.commands import codec, images, inpaint, models, push, space, train
 from flowgen.errors import FlowgenError
 
 __all__ = ["main"]
@@ -24,6 +24,7 @@ app.command()(inpaint.inpaint)
 app.command()(models.evaluate)
 app.command()(codec.compress)
 app.command()(codec.decompress)
+app.command()(push.push)
 app.add_typer(space.app, name="space")
 
 

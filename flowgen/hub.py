@@ -3,6 +3,7 @@
 The token is huggingface_hub's own: HF_TOKEN, or what `hf auth login` has kept. HF_ENDPOINT names another server.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any, Literal
 
 from flowgen.errors import FlowgenError
 
-__all__ = ["Kind", "fetch", "publish", "sentences"]
+__all__ = ["Kind", "create", "fetch", "publish", "sentences"]
 
 Kind = Literal["model", "space"]
+NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 REFUSALS = {
     400: "the Hub finds the request malformed",
@@ -42,6 +44,26 @@ def fetch(repo: str, name: str, revision: str | None = None) -> Path:
 
     with sentences(f"{repo}/{name}{f'@{revision}' if revision else ''}"):
         return Path(hf_hub_download(repo, name, revision=revision))
+
+
+def create(repo: str, kind: Kind, *, private: bool = False, **space: Any) -> str:
+    """Make sure that there is a repository; give its address.
+
+    Args:
+        repo: owner/name.
+        kind: model or space.
+        private: whether one that is new is only for its owner to see; otherwise the owner's own default holds.
+        space: more arguments of huggingface_hub's create_repo, for a new Space.
+
+    Raises:
+        FlowgenError: if that is no name, or the Hub refuses.
+    """
+    from huggingface_hub import HfApi
+
+    if not NAME.fullmatch(repo):
+        raise FlowgenError(f"{_shorten(repo)!r} is no name on the Hub; write owner/name.")
+    with sentences(repo):
+        return str(HfApi().create_repo(repo, repo_type=kind, private=private or None, exist_ok=True, **space))
 
 
 def publish(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flowgen.hub import publish, sentences
+from flowgen.hub import create, publish, sentences
 from flowgen.space.files import FOLDERS, needed
 from flowgen.space.manifest import Manifest
 
@@ -28,24 +28,18 @@ def deploy(root: Path, manifest: Manifest, space: str, *, private: bool = False)
 
     api, flavor = HfApi(), SpaceHardware(manifest.hardware.flavor)
     values = {name: variable.value for name, variable in manifest.environment.items() if variable.value is not None}
-    with sentences(space):
-        variables = [{"key": key, "value": value} for key, value in values.items()]
-        address = api.create_repo(
-            space,
-            repo_type="space",
-            space_sdk="gradio",
-            space_hardware=flavor,
-            space_variables=variables,
-            private=private,
-            exist_ok=True,
-        )
-        set_already = api.get_space_variables(space)
-        for key, value in values.items():  # each change restarts the Space
-            if key not in set_already or set_already[key].value != value:
+    variables = [{"key": key, "value": value} for key, value in values.items()]
+    address = create(
+        space, "space", private=private, space_sdk="gradio", space_hardware=flavor, space_variables=variables
+    )
+    with sentences(space):  # what a Space that was there already has otherwise; each change restarts it
+        there = api.get_space_variables(space)
+        for key, value in values.items():
+            if key not in there or there[key].value != value:
                 api.add_space_variable(space, key, value)
         runtime = api.get_space_runtime(space)
         if (runtime.requested_hardware or runtime.hardware) != flavor:
             api.request_space_hardware(space, flavor)
     files: dict[str, Path | bytes] = {path: root / path for path in needed(root, manifest)}
     publish(space, "space", files, f"Deploy {manifest.card.title}", stale=FOLDERS)
-    return str(address)
+    return address
