@@ -32,8 +32,8 @@ Visit = Callable[..., Page]
 
 
 @contextmanager
-def serve(checkpoints: Path, log: Path) -> Iterator[str]:
-    """Run app.py over a folder of checkpoints; give its address."""
+def serve(checkpoints: Path, log: Path, app: Path = ROOT / "app.py") -> Iterator[str]:
+    """Run app.py, or a copy of it, over a folder of checkpoints; give its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -44,7 +44,7 @@ def serve(checkpoints: Path, log: Path) -> Iterator[str]:
         "NO_PROXY": "127.0.0.1",
     }
     with log.open("w") as output:
-        server = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=output, stderr=output)
+        server = subprocess.Popen([sys.executable, str(app)], cwd=ROOT, env=environment, stdout=output, stderr=output)
         try:
             address = f"http://127.0.0.1:{port}"
             _wait_for(address, server, log)
