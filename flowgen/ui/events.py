@@ -9,6 +9,7 @@ from gradio.components import Component
 from gradio.events import Dependency
 
 from flowgen.ui.refusals import polite, validator
+from flowgen.ui.spoken import spoken
 from flowgen.ui.zerogpu import on_gpu
 
 __all__ = ["endpoint", "on_page"]
@@ -36,7 +37,7 @@ def on_page(
     """
     line = MODEL_WORK if works else {"concurrency_limit": None}
     return event(
-        on_gpu(polite(fn)) if works else polite(fn),
+        spoken(on_gpu(polite(fn)) if works else polite(fn)),
         inputs,
         outputs,
         preprocess=False,

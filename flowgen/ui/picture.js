@@ -67,7 +67,8 @@ function draw() {
   if (paintable && cursor) covered(...cursor).forEach((index) => tint(index, 0.35));
   context.putImageData(shown, 0, 0);
   const share = mask.length ? mask.reduce((sum, hidden) => sum + hidden, 0) / mask.length : 0;
-  canvas.setAttribute("aria-label", `${current().caption || "Picture"}; ${Math.round(100 * share)} % to be filled in`);
+  const caption = current().caption || say("Picture");
+  canvas.setAttribute("aria-label", say("{caption}; {share} % to be filled in", { caption, share: Math.round(100 * share) }));
 }
 
 // Show what the server (or nobody yet) put into props.value.
@@ -139,13 +140,13 @@ const actions = {
 
 async function send(file) {
   if (!file) return;
-  find("caption").textContent = "Uploading …";
+  find("caption").textContent = say("Uploading …");
   try {
     const { path } = await upload(file);
     put({ file: { path, orig_name: file.name, meta: { _type: "gradio.FileData" } } });
     trigger("upload");
   } catch {
-    find("caption").textContent = "This file could not be uploaded; it may be too large.";
+    find("caption").textContent = say("This file could not be uploaded; it may be too large.");
   }
 }
 

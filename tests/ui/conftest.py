@@ -151,7 +151,7 @@ def visit(browser: Browser, studio: str) -> Iterator[Visit]:
     complaints: list[str] = []
     contexts = []
 
-    def open_page(size: tuple[int, int] = DESKTOP, *, dark: bool = False) -> Page:
+    def open_page(size: tuple[int, int] = DESKTOP, *, dark: bool = False, address: str = "") -> Page:
         context = browser.new_context(
             viewport={"width": size[0], "height": size[1]}, has_touch=size == PHONE, accept_downloads=True
         )
@@ -161,7 +161,7 @@ def visit(browser: Browser, studio: str) -> Iterator[Visit]:
         page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: _is_foreign(request.url, studio) and complaints.append(request.url))
-        page.goto(f"{studio}/?__theme={'dark' if dark else 'light'}")
+        page.goto(f"{studio}/{address or '?'}&__theme={'dark' if dark else 'light'}")
         page.wait_for_selector("#generate-run")
         return page
 

@@ -44,6 +44,7 @@ def score(page: Page, digits: list[Path]) -> None:
     _upload(page, "score-picture", digits[1])
     page.click("#score-run")
     page.wait_for_selector("#score-result .fg-score")
+    page.wait_for_function("!document.querySelector('#score-result .fg-none, #score-result .fg-bar')")
 
 
 TABS: dict[str, Callable[[Page, list[Path]], None]] = {

@@ -16,7 +16,7 @@ from flowgen.inference import METHODS
 from flowgen.library import Library
 from flowgen.ui import TABS, controls
 from flowgen.ui.picture import empty, filled, or_why_not, read_box, see_again, see_upload
-from flowgen.ui.score import costlier
+from flowgen.ui.scoring import costlier
 
 from .conftest import serve
 
