@@ -16,7 +16,7 @@ def main() -> None:
     from flowgen.library import Library
     from flowgen.ui.page import build, launch
 
-    launch(build(Library()))
+    launch(build(Library(memory_budget=manifest.limits.memory_megabytes * 2**20)))
 
 
 if __name__ == "__main__":

@@ -54,6 +54,23 @@ def serve(checkpoints: Path, log: Path, app: Path = ROOT / "app.py") -> Iterator
             server.wait(30)
 
 
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of app.py with a Spacefile of its own."""
+    folder = tmp_path_factory.mktemp("app")
+    for name in ("app.py", "Spacefile"):
+        shutil.copy(ROOT / name, folder)
+    return folder / "app.py"
+
+
+def change(app: Path, old: str, new: str) -> None:
+    """Put something else into the Spacefile beside a copy of app.py."""
+    spacefile = app.with_name("Spacefile")
+    text = spacefile.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    spacefile.write_text(text.replace(old, new), encoding="utf-8")
+
+
 def _wait_for(address: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + 3 * PATIENCE / 1000
     while time.monotonic() < deadline and server.poll() is None:

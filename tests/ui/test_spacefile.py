@@ -1,6 +1,5 @@
 """The Spacefile beside app.py decides what the page allows, and without a sound one nothing is served."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,22 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from .conftest import ROOT, serve
-
-
-@pytest.fixture
-def app(tmp_path: Path) -> Path:
-    """A copy of app.py with a Spacefile of its own."""
-    for name in ("app.py", "Spacefile"):
-        shutil.copy(ROOT / name, tmp_path)
-    return tmp_path / "app.py"
-
-
-def change(app: Path, old: str, new: str) -> None:
-    spacefile = app.with_name("Spacefile")
-    text = spacefile.read_text(encoding="utf-8")
-    assert text.count(old) == 1
-    spacefile.write_text(text.replace(old, new), encoding="utf-8")
+from .conftest import change, serve
 
 
 def test_its_limits_are_what_the_page_and_the_endpoints_allow(app: Path, checkpoints: Path) -> None:
@@ -40,19 +24,20 @@ def test_its_limits_are_what_the_page_and_the_endpoints_allow(app: Path, checkpo
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "sentence"),
+    ("spacefile", "sentence"),
     [
-        ("queue: 32", "queue: -1", "The Spacefile is out of order: limits.queue: input should be greater than 0."),
-        (None, None, "There is no Spacefile here; it belongs beside app.py, and says how to run it."),
+        ("version: 1\ncard: 1", "The Spacefile is out of order: card: input should be "),
+        (None, "There is no Spacefile here; it belongs beside app.py, and says how to run it.\n"),
     ],
     ids=["broken", "missing"],
 )
 def test_without_a_sound_one_the_app_ends_with_a_sentence(
-    app: Path, old: str | None, new: str | None, sentence: str
+    app: Path, tmp_path: Path, spacefile: str | None, sentence: str
 ) -> None:
-    if old is None or new is None:
-        app.with_name("Spacefile").unlink()
-    else:
-        change(app, old, new)
-    done = subprocess.run([sys.executable, str(app)], cwd=ROOT, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (2, f"flowgen: {sentence}\n")
+    (tmp_path / "app.py").write_bytes(app.read_bytes())
+    if spacefile is not None:
+        (tmp_path / "Spacefile").write_text(spacefile)
+    done = subprocess.run([sys.executable, "app.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"flowgen: {sentence}")
+    assert done.stderr.count("\n") == 1
