@@ -18,7 +18,8 @@ from flowgen.evaluation import bits_per_dim
 from flowgen.library import Library
 from flowgen.ui import arguments, controls, view
 from flowgen.ui.events import endpoint, on_page
-from flowgen.ui.picture import connect, picture_box, read_source
+from flowgen.ui.look import connect
+from flowgen.ui.picture import picture_box, read_source
 
 __all__ = ["build"]
 
