@@ -10,7 +10,6 @@ from flowgen.errors import FlowgenError
 from flowgen.library import Library
 from flowgen.ui import TABS
 from flowgen.ui.limits import LIMITS
-from flowgen.ui.models import offer_models
 from flowgen.ui.refusals import refusal_handlers
 from flowgen.ui.theme import theme
 
@@ -33,7 +32,6 @@ def build(library: Library) -> gr.Blocks:
             for name, tab in TABS.items():
                 with gr.Tab(name, id=name, elem_id=f"tab-{name.lower()}"):
                     tab(library)
-        offer_models(library)
     page.queue(max_size=LIMITS.queue, api_open=False)
     return page
 
