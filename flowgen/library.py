@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from flowgen import hub
-from flowgen.checkpoint import Meta, read_meta
+from flowgen.checkpoint import Meta, count_numbers, read_meta
 from flowgen.checkpoint import load as load_checkpoint
 from flowgen.errors import FlowgenError
 from flowgen.models import ImageModel
@@ -130,6 +130,22 @@ class Library:
             FlowgenError: if there is no such model or it cannot be read.
         """
         return fingerprint(self._path(name))
+
+    def count_numbers(self, name: str) -> int:
+        """How many numbers the model's file stores.
+
+        Raises:
+            FlowgenError: if there is no such model or it cannot be read.
+        """
+        return count_numbers(self._path(name))
+
+    def version(self, name: str) -> tuple[int, int]:
+        """What changes with the model's file: when it was last written, in nanoseconds, and its size in bytes.
+
+        Raises:
+            FlowgenError: if there is no such model or it cannot be read.
+        """
+        return _version(self._path(name))
 
     def load(self, name: str) -> ImageModel:
         """The model, from memory if it is there and its file has not changed since.

@@ -12,7 +12,6 @@ from flowgen.library import Library
 from flowgen.ui import TABS
 from flowgen.ui.front import DESCRIPTION, Front, switch
 from flowgen.ui.limits import LIMITS
-from flowgen.ui.models import offer_models
 from flowgen.ui.refusals import refusal_handlers
 from flowgen.ui.theme import theme
 
@@ -36,7 +35,6 @@ def build(library: Library) -> gr.Blocks:
             for name, tab in TABS.items():
                 with gr.Tab(name, id=name, elem_id=f"tab-{name.lower()}"):
                     tab(library)
-        offer_models(library)
     page.queue(max_size=LIMITS.queue, api_open=False)
     return page
 

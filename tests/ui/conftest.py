@@ -83,10 +83,10 @@ def _wait_for(address: str, server: "subprocess.Popen[bytes]", log: Path) -> Non
     pytest.fail(f"the studio did not start: {log.read_text()}")
 
 
-def launch_chromium(chromium: BrowserType) -> Browser:
+def launch_chromium(chromium: BrowserType, *flags: str) -> Browser:
     """The system's Chromium where there is one, else Playwright's own."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    return chromium.launch(executable_path=found, args=FLAGS)
+    return chromium.launch(executable_path=found, args=[*FLAGS, *flags])
 
 
 def _save_small_model(path: Path, recipe: str, images: Images, **hyperparameters: Any) -> None:
