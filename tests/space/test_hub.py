@@ -1,5 +1,6 @@
 """What is deployed and pushed, against a Hub that checks the requests, and what it refuses."""
 
+import errno
 import hashlib
 import os
 import subprocess
@@ -17,6 +18,7 @@ from flowgen import library
 from flowgen.__main__ import main
 from flowgen.checkpoint import Meta, build, save_checkpoint
 from flowgen.errors import FlowgenError
+from flowgen.hub import sentences
 from flowgen.library import Library
 from flowgen.space import Manifest, check, from_hub, present, read, render
 from flowgen.space.manifest import Listed
@@ -301,3 +303,8 @@ def test_no_hub_at_all(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     with pytest.raises(FlowgenError, match="the Hub cannot be reached"):
         library.find("hf:someone/models/one")
+
+
+def test_a_full_disk_is_not_the_hubs_fault() -> None:
+    with pytest.raises(FlowgenError, match="'someone/models': no space left on device"), sentences("someone/models"):
+        raise RuntimeError("while downloading") from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
