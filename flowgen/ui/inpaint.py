@@ -18,8 +18,9 @@ from flowgen.ui import arguments, completion, controls, view
 from flowgen.ui.events import on_page
 from flowgen.ui.inpaint_endpoint import check_settings, offer_inpaint
 from flowgen.ui.limits import LIMITS
+from flowgen.ui.look import connect
 from flowgen.ui.pace import PRESETS, Paces, expected
-from flowgen.ui.picture import Seen, connect, picture_box, read_box
+from flowgen.ui.picture import Seen, picture_box, read_box
 from flowgen.ui.stops import Stops
 
 __all__ = ["build"]
@@ -117,7 +118,7 @@ def build(library: Library) -> None:
         num, steps = arguments.whole("num", num, 1, LIMITS.variants), arguments.whole("steps", steps, 1, LIMITS.steps)
         return view.note(f"{expected(paces, name, method, num, steps)}.")
 
-    connect(box, library, model)
+    connect(box, library, model, paint=True)
     size = [preset, num, steps]
     reckonings = [
         on_page(model.change, offer, [model, *size], [method, about, steps, *groups, cost], works=True),

@@ -138,7 +138,7 @@ def _offer_models(library: Library) -> None:
 
     with gr.Column(visible=False):
         outputs = [gr.JSON(label="Models")]
-    endpoint(models, None, [], outputs)
+    endpoint(models, None, [], outputs, works=False)
 
 
 def _public(meta: dict[str, Any]) -> dict[str, Any]:

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import gradio as gr
 from PIL import Image
+from starlette.middleware import Middleware
 
 from flowgen.errors import FlowgenError
 from flowgen.library import Library
 from flowgen.ui import TABS
+from flowgen.ui.front import DESCRIPTION, Front, switch
 from flowgen.ui.limits import LIMITS
 from flowgen.ui.refusals import refusal_handlers
 from flowgen.ui.theme import theme
@@ -19,8 +21,8 @@ __all__ = ["build", "launch"]
 HERE = Path(__file__).parent
 HEAD = """
 <header class="fg-head">{logo}<div><h1>FlowGen</h1>
-<p>Image models whose likelihood is exact: sample them, walk between images, fill in what is missing, and measure.</p>
-</div></header>
+<p>{description}</p>
+</div>{switch}</header>
 """
 
 
@@ -28,7 +30,8 @@ def build(library: Library) -> gr.Blocks:
     """The studio over a library of models."""
     page = gr.Blocks(title="FlowGen", analytics_enabled=False, delete_cache=(600, LIMITS.cache_seconds))
     with page:
-        gr.HTML(HEAD.format(logo=(HERE / "favicon.svg").read_text(encoding="utf-8")), apply_default_css=False)
+        logo = (HERE / "favicon.svg").read_text(encoding="utf-8")
+        gr.HTML(HEAD.format(logo=logo, description=DESCRIPTION, switch=switch()), apply_default_css=False)
         with gr.Tabs(elem_id="tabs"):
             for name, tab in TABS.items():
                 with gr.Tab(name, id=name, elem_id=f"tab-{name.lower()}"):
@@ -61,7 +64,7 @@ def launch(page: gr.Blocks, *, host: str | None = None, port: int | None = None,
             css_paths=HERE / "style.css",
             favicon_path=HERE / "favicon.svg",
             max_file_size=f"{LIMITS.upload_megabytes}mb",
-            app_kwargs={"exception_handlers": refusal_handlers()},
+            app_kwargs={"exception_handlers": refusal_handlers(), "middleware": [Middleware(Front)]},
             footer_links=["api"],
             run_history=False,
             enable_monitoring=False,

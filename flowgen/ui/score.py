@@ -13,7 +13,8 @@ from flowgen.models import FLOWS
 from flowgen.ui import arguments, controls, view
 from flowgen.ui.events import on_page
 from flowgen.ui.limits import LIMITS
-from flowgen.ui.picture import connect, filled, picture_box, read_source
+from flowgen.ui.look import connect
+from flowgen.ui.picture import filled, picture_box, read_source
 from flowgen.ui.score_endpoint import offer_score
 from flowgen.ui.score_view import show
 from flowgen.ui.scoring import LANDMARKS, landmark, landmarks, map_of, scores

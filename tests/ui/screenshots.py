@@ -106,7 +106,7 @@ def _digits(folder: Path) -> list[Path]:
 
 
 def _upload(page: Page, box: str, file: Path) -> None:
-    page.set_input_files(f"#{box} input[type=file]", file)
+    page.set_input_files(f"#{box} [data-part=file]", file)
     page.wait_for_selector(f"#{box} .fg-stage:not(.is-empty)")
     page.wait_for_timeout(300)
 
