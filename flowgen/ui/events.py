@@ -1,5 +1,6 @@
 """How the page's events and the endpoints are wired: one queue for all model work, one way to refuse."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -56,7 +57,8 @@ def endpoint(
     *,
     works: bool = True,
 ) -> None:
-    """Offer `fn` over HTTP under its own name; its docstring is the endpoint's description.
+    """Offer `fn` over HTTP under its own name; its docstring is the endpoint's description, and that of its
+    arguments theirs where it is a tool.
 
     Args:
         check: takes the same arguments, and raises FlowgenError for what must not even wait in the queue; None where
@@ -71,7 +73,7 @@ def endpoint(
         list(outputs),
         preprocess=False,
         api_name=fn.__name__,
-        api_description=(fn.__doc__ or "").strip(),
+        api_description=(inspect.getdoc(fn) or "").partition("\n\nArgs:")[0],
         validator=validator(check) if check else None,
         **line,
     )

@@ -160,7 +160,15 @@ def offer_sample(library: Library) -> None:
     """The endpoint /sample."""
 
     def sample(model: str, num: int, temperature: float, seed: int, label: str | None = None) -> tuple[list[str], Any]:
-        """Draw new images: PNG files at the model's own size, and the settings. Image i depends on seed and i alone."""
+        """Draw new images: PNG files at the model's own size, and the settings. Image i depends on seed and i alone.
+
+        Args:
+            model: The model's name; see /models.
+            num: How many images, 1 to 64.
+            temperature: 0 to 2; 1 is the model itself, less is tamer.
+            seed: 0 to 2147483647; the same one gives the same images.
+            label: The name of a class, for models that have classes.
+        """
         *_, (_, levels) = draw(library, model, num, temperature, seed, label)
         num_levels, stem = library.describe(model).levels, f"{model}-seed{int(seed)}"
         paths = [files.save(view.png(one, num_levels), f"{stem}-{i}.png") for i, one in enumerate(levels)]

@@ -14,6 +14,7 @@ from flowgen.ui.front import DESCRIPTION, Front, switch
 from flowgen.ui.limits import LIMITS
 from flowgen.ui.refusals import refusal_handlers
 from flowgen.ui.theme import theme
+from flowgen.ui.tools import install
 
 __all__ = ["build", "launch"]
 
@@ -53,6 +54,7 @@ def launch(page: gr.Blocks, *, host: str | None = None, port: int | None = None,
     port = port or _port(os.environ.get("GRADIO_SERVER_PORT", "7860"))
     # Pillow refuses twice this many pixels before it decodes them, wherever Gradio opens a picture.
     Image.MAX_IMAGE_PIXELS = LIMITS.upload_pixels // 2
+    install()
     try:
         _, address, _ = page.launch(
             server_name=host,
@@ -66,6 +68,7 @@ def launch(page: gr.Blocks, *, host: str | None = None, port: int | None = None,
             footer_links=["api"],
             run_history=False,
             enable_monitoring=False,
+            mcp_server=True,
             ssr_mode=False,
             show_error=False,
             quiet=not block,
