@@ -4,11 +4,13 @@ import sys
 
 from flowgen.errors import FlowgenError
 from flowgen.library import Library
+from flowgen.ui.limits import LIMITS
 from flowgen.ui.page import build, launch
 
 if __name__ == "__main__":
     try:
-        launch(build(Library()))
+        library = Library(memory_budget=LIMITS.memory_megabytes * 2**20)
+        launch(build(library), library)
     except FlowgenError as error:
         print(f"flowgen: {error}", file=sys.stderr)
         sys.exit(2)

@@ -12,6 +12,7 @@ from torch import nn
 from flowgen.checkpoint import Meta, read_meta
 from flowgen.checkpoint import load as load_checkpoint
 from flowgen.errors import FlowgenError
+from flowgen.interruption import asks
 from flowgen.models import ImageModel
 
 __all__ = ["Library", "checkpoint_directory", "describe", "find", "fingerprint", "load", "names"]
@@ -134,7 +135,7 @@ class Library:
             path = self._path(name)
             version = _version(path)
             if name not in self._loaded or self._versions[name] != version:
-                self._loaded[name] = load_checkpoint(path, self.device)
+                self._loaded[name] = _interruptible(load_checkpoint(path, self.device))
                 self._versions[name] = version
             self._loaded.move_to_end(name)
             while len(self._loaded) > 1 and sum(map(_bytes, self._loaded.values())) > self.memory_budget:
@@ -162,6 +163,12 @@ def _fetch(name: str) -> Path:
         return Path(hf_hub_download(f"{owner}/{repo}", f"{model}{SUFFIX}"))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise FlowgenError(f"{_shorten(name)!r} could not be fetched from the Hub ({type(error).__name__}).") from None
+
+
+def _interruptible(model: ImageModel) -> ImageModel:
+    assert isinstance(model, nn.Module)
+    asks(model)
+    return model
 
 
 def _bytes(model: ImageModel) -> int:

@@ -8,12 +8,14 @@ from gradio.blocks import Block
 from gradio.components import Component
 from gradio.events import Dependency
 
+from flowgen.ui.job import attended
+from flowgen.ui.limits import LIMITS
 from flowgen.ui.refusals import polite, validator
 
 __all__ = ["endpoint", "on_page"]
 
-# Whatever computes with a model waits in this one line, so that requests never share the processors.
-MODEL_WORK: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+# Whatever computes with a model waits in this one line, so that requests do not fight for the processors.
+MODEL_WORK: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": LIMITS.concurrency}
 
 Components = Block | Sequence[Block] | None
 
@@ -35,7 +37,7 @@ def on_page(
     """
     line = MODEL_WORK if works else {"concurrency_limit": None}
     return event(
-        polite(fn),
+        polite(attended(fn)),
         inputs,
         outputs,
         preprocess=False,
@@ -57,7 +59,7 @@ def endpoint(
     """
     gr.on(
         [],
-        polite(fn),
+        polite(attended(fn)),
         list(inputs),
         list(outputs),
         preprocess=False,

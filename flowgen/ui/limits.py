@@ -18,9 +18,11 @@ class Limits:
         temperature: highest temperature.
         upload_megabytes: largest file.
         upload_pixels: largest picture, width times height, before it is decoded.
-        seconds: longest time for one inpainting.
+        seconds: longest time for one request, its deadline.
         queue: how many requests may wait.
+        concurrency: how many compute at once.
         cache_seconds: how long a result can be fetched.
+        memory_megabytes: of weights to keep loaded; the least recently used go first.
     """
 
     images: int = 64
@@ -33,7 +35,9 @@ class Limits:
     upload_pixels: int = 50_000_000
     seconds: float = 180.0
     queue: int = 32
+    concurrency: int = 1
     cache_seconds: int = 3600
+    memory_megabytes: int = 512
 
 
 LIMITS = Limits()

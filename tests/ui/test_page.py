@@ -173,7 +173,7 @@ def test_a_visitor_uploads_paints_fills_in_stops_and_downloads(
     page.click("#inpaint-stop")
     page.wait_for_timeout(1500)
     stopped = status.inner_text()
-    assert "stopped" in stopped
+    assert "Stopped." in stopped
     page.wait_for_timeout(1500)
     assert status.inner_text() == stopped
     expect(page.locator("#inpaint-result .fg-verdict")).to_be_visible()
