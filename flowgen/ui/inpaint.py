@@ -21,9 +21,10 @@ from flowgen.ui import arguments, completion, controls, view
 from flowgen.ui.events import on_page
 from flowgen.ui.inpaint_endpoint import check_settings, offer_inpaint
 from flowgen.ui.limits import LIMITS
+from flowgen.ui.look import connect
 from flowgen.ui.pace import PRESETS, Paces, expected
-from flowgen.ui.picture import Seen, connect, picture_box, read_box
-from flowgen.ui.stops import Stops
+from flowgen.ui.picture import Seen, picture_box, read_box
+from flowgen.ui.stops import Stopped, Stops
 
 __all__ = ["build"]
 
@@ -121,7 +122,7 @@ def build(library: Library) -> None:
         num, steps = arguments.whole("num", num, 1, LIMITS.variants), arguments.whole("steps", steps, 1, LIMITS.steps)
         return view.note(f"{expected(paces, name, method, num, steps)}.")
 
-    connect(box, library, model)
+    connect(box, library, model, paint=True)
     size = [preset, num, steps]
     reckonings = [
         on_page(model.change, offer, [model, *size], [method, about, steps, *groups, cost], works=True),
@@ -245,10 +246,15 @@ def _run(
                 shown_at = now
                 yield completion.running(frame, recorder.trace(), before, model.levels, now - started, stem)
     except Interrupted as end:
-        why = str(end)
-    if recorder.last is None:
-        yield view.blank(f"{why} Not one step was done by then.")
-        return
+        if recorder.last is None:
+            yield view.blank(str(end))
+            return
+        why = (
+            "stopped"
+            if isinstance(end, Stopped)
+            else f"ended after {LIMITS.seconds:.0f} s, the most that a run may take"
+        )
+    assert recorder.last is not None
     full = dataclasses.asdict(configure(METHODS[method], options))
     settings = {"model": name, "model_sha256": library.fingerprint(name), "method": method, "options": full, **asked}
     seconds = time.monotonic() - started

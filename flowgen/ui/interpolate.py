@@ -12,7 +12,8 @@ from flowgen.library import Library
 from flowgen.ui import arguments, controls, files, view
 from flowgen.ui.events import endpoint, on_page
 from flowgen.ui.limits import LIMITS
-from flowgen.ui.picture import connect, picture_box, read_box
+from flowgen.ui.look import connect
+from flowgen.ui.picture import picture_box, read_box
 
 __all__ = ["build"]
 

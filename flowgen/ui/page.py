@@ -10,9 +10,9 @@ from flowgen.errors import FlowgenError
 from flowgen.library import Library
 from flowgen.ui import TABS
 from flowgen.ui.cache import make_room, own_folder
+from flowgen.ui.front import DESCRIPTION, switch
 from flowgen.ui.journal import keep_journal
 from flowgen.ui.limits import LIMITS
-from flowgen.ui.models import offer_models
 from flowgen.ui.serving import application
 from flowgen.ui.theme import theme
 
@@ -22,8 +22,8 @@ HERE = Path(__file__).parent
 SESSIONS = 500  # visitors whose place in the page is remembered; they have no state of their own beyond it
 HEAD = """
 <header class="fg-head">{logo}<div><h1>FlowGen</h1>
-<p>Image models whose likelihood is exact: sample them, walk between images, fill in what is missing, and measure.</p>
-</div></header>
+<p>{description}</p>
+</div>{switch}</header>
 """
 
 
@@ -34,12 +34,12 @@ def build(library: Library) -> gr.Blocks:
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "50")
     page = gr.Blocks(title="FlowGen", analytics_enabled=False, delete_cache=(600, LIMITS.cache_seconds))
     with page:
-        gr.HTML(HEAD.format(logo=(HERE / "favicon.svg").read_text(encoding="utf-8")), apply_default_css=False)
+        logo = (HERE / "favicon.svg").read_text(encoding="utf-8")
+        gr.HTML(HEAD.format(logo=logo, description=DESCRIPTION, switch=switch()), apply_default_css=False)
         with gr.Tabs(elem_id="tabs"):
             for name, tab in TABS.items():
                 with gr.Tab(name, id=name, elem_id=f"tab-{name.lower()}"):
                     tab(library)
-        offer_models(library)
     page.queue(max_size=LIMITS.queue, api_open=False)
     return page
 

@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 from flowgen.library import Library
 from flowgen.ui.cache import make_room
 from flowgen.ui.door import Door
+from flowgen.ui.front import Front
 from flowgen.ui.readiness import readiness
 from flowgen.ui.refusals import refusal_handlers
 
@@ -26,6 +27,6 @@ def application(page: gr.Blocks, library: Library) -> dict[str, Any]:
 
     return {
         "exception_handlers": refusal_handlers(),
-        "middleware": [Middleware(Door, is_pending=is_pending, make_room=sweep)],
+        "middleware": [Middleware(Door, is_pending=is_pending, make_room=sweep), Middleware(Front)],
         "routes": [readiness(library, lambda: page._queue)],
     }

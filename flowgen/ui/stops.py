@@ -8,9 +8,13 @@ import gradio as gr
 from flowgen.interruption import Interrupted
 from flowgen.ui.visitors import visitor
 
-__all__ = ["Stops"]
+__all__ = ["Stopped", "Stops"]
 
 MOST = 4096  # words kept: more than can run, wait and be asked about at a time
+
+
+class Stopped(Interrupted):
+    """The visitor had enough; what there is by then is the result."""
 
 
 class Stops:
@@ -46,7 +50,7 @@ class Stops:
         """Raise if the visitor wants the run ended.
 
         Raises:
-            Interrupted: if so.
+            Stopped: if so.
         """
         if self.asked(request):
-            raise Interrupted("Stopped.")
+            raise Stopped("Stopped before anything had come.")
