@@ -1,14 +1,16 @@
 """The tab that draws new images, and the endpoint /sample."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import gradio as gr
+import torch
 from torch import Tensor
 
 from flowgen import inference
+from flowgen.interruption import Check, Interrupted, watched
 from flowgen.library import Library
 from flowgen.ui import arguments, controls, files, view
 from flowgen.ui.events import endpoint, on_page
@@ -51,14 +53,13 @@ def build(library: Library) -> None:
             shown = gr.HTML(view.blank("Press Generate."), elem_id="generate-result", apply_default_css=False)
 
     def generate(request: gr.Request, name: str, label: str, num: Any, temperature: Any, seed: Any) -> Iterator[str]:
-        stopped = partial(stops.asked, request.session_hash)
-        yield from show(library, name, label, num, temperature, seed, stopped=stopped)
+        yield from show(library, name, label, num, temperature, seed, check=partial(stops.check, request))
 
     def begin(request: gr.Request) -> None:
-        stops.begin(request.session_hash)
+        stops.begin(request)
 
     def end(request: gr.Request) -> None:
-        stops.ask(request.session_hash)
+        stops.ask(request)
 
     def chosen(name: str) -> tuple[str, Any, float]:
         about = controls.describe(arguments.model(library, name))
@@ -72,25 +73,28 @@ def build(library: Library) -> None:
 
 
 def show(
-    library: Library, name: str, label: str, num: Any, temperature: Any, seed: Any, *, stopped: Callable[[], bool]
+    library: Library, name: str, label: str, num: Any, temperature: Any, seed: Any, *, check: Check
 ) -> Iterator[str]:
     """Samples as the page shows them, those of a model that draws row by row as they come.
 
-    Once `stopped` says so, what there is of them is the result.
+    Once `check` has ended the drawing, what there is of it is the result.
     """
     started, shown_at = time.monotonic(), 0.0  # the first row is shown at once
     chosen = None if label == ANY_CLASS else label
-    for done, levels in draw(library, name, num, temperature, seed, chosen):
-        now = time.monotonic()
-        if done == 1:
-            yield _ended(library, name, levels, int(seed))
-        elif stopped():
-            yield _ended(library, name, levels, int(seed), f"stopped after {done:.0%} of the rows")
-            break
-        elif now - shown_at > SECONDS_BETWEEN_VIEWS:
-            shown_at = now
-            to_go = f"drawing row by row, {(now - started) / done * (1 - done):.1f} s to go"
-            yield view.results(view.status(to_go, done), _tiles(library, name, levels, int(seed)))
+    drawing = draw(library, name, num, temperature, seed, chosen)
+    done, levels = 0.0, torch.empty(0)
+    try:
+        for done, levels in watched(drawing, check):
+            now = time.monotonic()
+            if done < 1 and now - shown_at > SECONDS_BETWEEN_VIEWS:
+                shown_at = now
+                to_go = f"drawing row by row, {(now - started) / done * (1 - done):.1f} s to go"
+                yield view.results(view.status(to_go, done), _tiles(library, name, levels, int(seed)))
+    except Interrupted as why:
+        if done == 0:
+            yield view.blank(str(why))
+            return
+    yield _ended(library, name, levels, int(seed), "" if done == 1 else f"stopped after {done:.0%} of the rows")
 
 
 def _ended(library: Library, name: str, levels: Tensor, seed: int, why: str = "") -> str:
