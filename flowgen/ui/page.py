@@ -11,6 +11,7 @@ from flowgen.errors import FlowgenError
 from flowgen.library import Library
 from flowgen.ui import TABS
 from flowgen.ui.front import DESCRIPTION, Front, switch
+from flowgen.ui.kept import keep_tab
 from flowgen.ui.limits import LIMITS
 from flowgen.ui.models import offer_models
 from flowgen.ui.refusals import refusal_handlers
@@ -32,10 +33,12 @@ def build(library: Library) -> gr.Blocks:
     with page:
         logo = (HERE / "favicon.svg").read_text(encoding="utf-8")
         gr.HTML(HEAD.format(logo=logo, description=DESCRIPTION, switch=switch()), apply_default_css=False)
-        with gr.Tabs(elem_id="tabs"):
+        with gr.Tabs(elem_id="tabs") as tabs:
+            each = {}
             for name, tab in TABS.items():
-                with gr.Tab(name, id=name, elem_id=f"tab-{name.lower()}"):
+                with gr.Tab(name, id=name, elem_id=f"tab-{name.lower()}") as each[name]:
                     tab(library)
+        keep_tab(tabs, each)
         offer_models(library)
     page.queue(max_size=LIMITS.queue, api_open=False)
     return page

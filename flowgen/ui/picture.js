@@ -6,6 +6,7 @@
 //   mask     a character a pixel, row by row: "1" is to be filled in, "0" is known; "" where nothing is painted
 //   file     the upload it was made from, so that another model can look at the same file; or null
 //   caption  what the person is told about it
+//   seed     of the sample, where it is one; without a picture, of the one to draw
 
 const find = (name) => element.querySelector(`[data-part="${name}"]`);
 const canvas = find("canvas");
@@ -79,6 +80,7 @@ function load() {
   if (!picture) {
     pixels = null;
     mask = new Uint8Array(0);
+    if (Number.isInteger(current().seed)) trigger("sample"); // a link names the sample
     return draw();
   }
   const image = new Image();

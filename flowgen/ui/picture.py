@@ -1,6 +1,7 @@
 """The picture on the page: what a model sees of an upload or a sample, and the hole painted into it."""
 
 import base64
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,20 +13,24 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from flowgen.checkpoint import Meta
 from flowgen.data import to_bytes
 from flowgen.data.pictures import open_picture, to_levels
 from flowgen.errors import FlowgenError
 from flowgen.library import Library
 from flowgen.ui import arguments, controls
 from flowgen.ui.events import on_page
+from flowgen.ui.kept import Asked
+from flowgen.ui.links import unpacked
 from flowgen.ui.view import data_url, png
 
-__all__ = ["Seen", "connect", "picture_box", "read_box", "read_source"]
+__all__ = ["Seen", "connect", "kept_box", "picture_box", "read_box", "read_source", "sample_seed"]
 
 Value = dict[str, Any]
 
 PNG_URL = "data:image/png;base64,"
 LONGEST_URL = 1_000_000
+SEEDS = 100_000  # of samples in a box
 
 _SCRIPT = (Path(__file__).parent / "picture.js").read_text(encoding="utf-8")
 
@@ -141,12 +146,39 @@ def connect(box: gr.HTML, library: Library, model: gr.Dropdown) -> None:
     def look_again(value: Value, name: str) -> Value:
         return or_why_not(see_again, library, name, value)
 
-    def draw(name: str) -> Value:
-        return see_sample(library, name, random.randrange(100_000))
+    def draw(value: Value, name: str) -> Value:
+        if not is_wanted(value):
+            return see_sample(library, name, random.randrange(SEEDS))
+        seed = arguments.whole("seed", value["seed"], 0, SEEDS)
+        return see_sample(library, name, seed) | {"mask": value.get("mask") or ""}
 
     on_page(box.upload, look, [box, model], box)
-    on_page(box.sample, draw, model, box, works=True)
+    on_page(box.sample, draw, [box, model], box, works=True)
     on_page(model.change, look_again, [box, model], box)
+
+
+def kept_box(asked: Asked, part: str, meta: Meta) -> Any:
+    """The box that the browser kept, if this model still takes its picture, or the one that a link's seed fills."""
+
+    def check(value: Any) -> Value:
+        if isinstance(value, dict):
+            read_box(value, meta.event_shape, meta.levels)
+            return value
+        mask = asked.get("mask", lambda text: unpacked(text, math.prod(meta.event_shape[-2:])), "")
+        return empty() | {"seed": arguments.whole(part, value, 0, SEEDS), "mask": mask}
+
+    return asked.get(part, check, gr.skip())
+
+
+def is_wanted(value: Any) -> bool:
+    """Whether a box names the sample that is to fill it."""
+    return isinstance(value, dict) and not value.get("picture") and value.get("seed") is not None
+
+
+def sample_seed(value: Any, name: str) -> int | None:
+    """The seed of the picture in a box, where it is a sample of this model and nobody's upload."""
+    seed = value.get("seed") if isinstance(value, dict) and value.get("of") == name else None
+    return seed if isinstance(seed, int) and 0 <= seed <= SEEDS else None
 
 
 def or_why_not(see: Callable[[Library, str, Value], Value], library: Library, name: str, value: Value) -> Value:
@@ -182,6 +214,8 @@ def see_again(library: Library, name: str, value: Value) -> Value:
     try:
         read_box(value, meta.event_shape, meta.levels)
     except FlowgenError:
+        if is_wanted(value):
+            return value  # it is about to come
         return see_upload(library, name, value) if uploaded else empty()
     return see_upload(library, name, value) | {"mask": value.get("mask") or ""} if uploaded else value
 
@@ -193,7 +227,7 @@ def see_sample(library: Library, name: str, seed: int) -> Value:
     if not bool(x.isfinite().all()):
         raise FlowgenError(f"The sample of seed {seed} is not finite; draw another.")
     (levels,) = to_bytes(x, model.levels)
-    return filled(levels, model.levels, f"a sample of {name}, seed {seed}")
+    return filled(levels, model.levels, f"a sample of {name}, seed {seed}") | {"seed": seed, "of": name}
 
 
 def _size(event_shape: tuple[int, ...]) -> str:

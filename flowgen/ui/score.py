@@ -18,7 +18,9 @@ from flowgen.evaluation import bits_per_dim
 from flowgen.library import Library
 from flowgen.ui import arguments, controls, view
 from flowgen.ui.events import endpoint, on_page
-from flowgen.ui.picture import connect, picture_box, read_source
+from flowgen.ui.examples import SCORE, boxes_of, example_row
+from flowgen.ui.kept import Asked, keep
+from flowgen.ui.picture import connect, kept_box, picture_box, read_source
 
 __all__ = ["build"]
 
@@ -58,6 +60,7 @@ def build(library: Library) -> None:
                 info="Shows an upload as this model sees it, too; every model scores",
             )
             box = picture_box("Picture to score", "score-picture")
+            examples = example_row(SCORE, "score-examples")
             run = gr.Button("Score", variant="primary", elem_id="score-run", elem_classes="fg-run")
         with gr.Column(scale=8, min_width=320):
             shown = gr.HTML(
@@ -69,8 +72,21 @@ def build(library: Library) -> None:
     def score(value: Any) -> str:
         return show(scores(library, *read_source(value)))
 
+    def take(chosen: Any, name: str) -> Any:
+        return boxes_of(SCORE, chosen, arguments.model(library, name))[0]
+
+    def restore(sent: Any) -> list[Any]:
+        asked = Asked(sent)
+        if not asked.values:
+            return [gr.skip()] * 2
+        meta = asked.get("model", lambda name: arguments.model(library, name), library.describe(model.value))
+        return [meta.name, kept_box(asked, "picture", meta)]
+
     connect(box, library, model)
     on_page(run.click, score, box, shown, works=True)
+    taken = on_page(examples.click, take, [examples, model], box)
+    on_page(taken.success, score, box, shown, works=True)
+    keep("Score", {"model": model, "picture": box}, restore, [model, box])
     offer_score(library)
 
 
