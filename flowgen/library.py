@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from flowgen import hub
 from flowgen.checkpoint import Meta, read_meta
 from flowgen.checkpoint import load as load_checkpoint
 from flowgen.errors import FlowgenError
@@ -34,7 +35,9 @@ def names(directory: Path | None = None) -> list[str]:
 
 
 def find(name: str, directory: Path | None = None) -> Path:
-    """The file of a model: a name in the directory, a path ending in .safetensors, or hf:<owner>/<repo>/<name>.
+    """The file of a model: a name in the directory, a path ending in .safetensors, or on the Hub.
+
+    There it is hf:<owner>/<repo>/<name>, or hf:<owner>/<repo>/<name>@<revision>: a branch, a tag or a commit.
 
     Raises:
         FlowgenError: if there is none.
@@ -54,7 +57,7 @@ def load(name: str, device: str | torch.device = "auto") -> ImageModel:
     """Load a model.
 
     Args:
-        name: a name in checkpoints/, a path ending in .safetensors, or hf:<owner>/<repo>/<name>.
+        name: a name in checkpoints/, a path ending in .safetensors, or hf:<owner>/<repo>/<name>[@<revision>].
         device: auto (cuda where there is one), cpu or cuda.
 
     Raises:
@@ -151,17 +154,14 @@ class Library:
 
 
 def _fetch(name: str) -> Path:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    parts = name.removeprefix("hf:").split("/")
-    if len(parts) != 3 or not all(parts):
-        raise FlowgenError(f"{_shorten(name)!r} names no model on the Hub; write hf:<owner>/<repo>/<name>.")
+    place, _, revision = name.removeprefix("hf:").partition("@")
+    parts = place.split("/")
+    if len(parts) != 3 or not all(parts) or name.endswith("@"):
+        raise FlowgenError(
+            f"{_shorten(name)!r} names no model on the Hub; write hf:<owner>/<repo>/<name>[@<revision>]."
+        )
     owner, repo, model = parts
-    try:
-        return Path(hf_hub_download(f"{owner}/{repo}", f"{model}{SUFFIX}"))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise FlowgenError(f"{_shorten(name)!r} could not be fetched from the Hub ({type(error).__name__}).") from None
+    return hub.fetch(f"{owner}/{repo}", f"{model}{SUFFIX}", revision or None)
 
 
 def _bytes(model: ImageModel) -> int:

@@ -10,6 +10,7 @@ from gradio.events import Dependency
 
 from flowgen.ui.refusals import polite, validator
 from flowgen.ui.spoken import spoken
+from flowgen.ui.zerogpu import on_gpu
 
 __all__ = ["endpoint", "on_page"]
 
@@ -38,7 +39,7 @@ def on_page(
     """
     line = MODEL_WORK if works else {"concurrency_limit": None}
     return event(
-        spoken(polite(fn)),
+        spoken(on_gpu(polite(fn)) if works else polite(fn)),
         inputs,
         outputs,
         preprocess=False,
@@ -51,22 +52,29 @@ def on_page(
 
 
 def endpoint(
-    fn: Callable[..., Any], check: Callable[..., Any] | None, inputs: Sequence[Component], outputs: Sequence[Component]
+    fn: Callable[..., Any],
+    check: Callable[..., Any] | None,
+    inputs: Sequence[Component],
+    outputs: Sequence[Component],
+    *,
+    works: bool = True,
 ) -> None:
     """Offer `fn` over HTTP under its own name; its docstring is the endpoint's description.
 
     Args:
         check: takes the same arguments, and raises FlowgenError for what must not even wait in the queue; None where
             any call is in order.
+        works: whether it computes with a model, and therefore waits in line.
     """
+    line = MODEL_WORK if works else {"concurrency_limit": None}
     gr.on(
         [],
-        polite(fn),
+        on_gpu(polite(fn)) if works else polite(fn),
         list(inputs),
         list(outputs),
         preprocess=False,
         api_name=fn.__name__,
         api_description=(fn.__doc__ or "").strip(),
         validator=validator(check) if check else None,
-        **MODEL_WORK,
+        **line,
     )

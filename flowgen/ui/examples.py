@@ -15,7 +15,7 @@ from flowgen.ui import arguments
 from flowgen.ui.picture import filled
 from flowgen.ui.view import data_url
 
-__all__ = ["FILL", "SCORE", "WALK", "Example", "boxes_of", "example_row"]
+__all__ = ["FILL", "WALK", "Example", "boxes_of", "example_row"]
 
 FOLDER = Path(__file__).parent / "examples"
 CLICK = """element.addEventListener("click", (event) => {
@@ -45,7 +45,6 @@ FILL = {
     "The right of a 2": Example(("two",), (0, 1, 0.5, 1)),
 }
 WALK = {"From a 3 to an 8": Example(("three", "eight")), "From a 7 to a 2": Example(("seven", "two"))}
-SCORE = {"A test digit": Example(("four",)), "Nothing at all": Example(("blank",))}
 
 
 def example_row(examples: Mapping[str, Example], elem_id: str) -> gr.HTML:

@@ -14,14 +14,16 @@ from flowgen.inference import KERNELS, METHODS, Recorder, complete, methods_of
 from flowgen.inference.inpaint import check_known
 from flowgen.library import Library
 from flowgen.ui import arguments, completion, controls, view
+from flowgen.ui.boxes import kept_box, sample_seed
 from flowgen.ui.events import on_page
 from flowgen.ui.examples import FILL, boxes_of, example_row
 from flowgen.ui.inpaint_endpoint import check_settings, offer_inpaint
 from flowgen.ui.kept import Asked, keep
 from flowgen.ui.limits import LIMITS
 from flowgen.ui.links import NO_LINK, copy_link, packed
+from flowgen.ui.look import connect
 from flowgen.ui.pace import PRESETS, Paces, expected
-from flowgen.ui.picture import Seen, connect, kept_box, picture_box, read_box, sample_seed
+from flowgen.ui.picture import Seen, picture_box, read_box
 from flowgen.ui.stops import Stops
 
 __all__ = ["build"]
@@ -141,7 +143,7 @@ def build(library: Library) -> None:
         num, steps = arguments.whole("num", num, 1, LIMITS.variants), arguments.whole("steps", steps, 1, LIMITS.steps)
         return view.note(f"{expected(paces, name, method, num, steps)}.")
 
-    connect(box, library, model)
+    connect(box, library, model, paint=True)
     size = [preset, num, steps]
     reckonings = [
         on_page(model.input, offer, [model, method, *size], [method, about, steps, *groups, cost], works=True),

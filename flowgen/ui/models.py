@@ -21,7 +21,7 @@ def offer_models(library: Library) -> None:
 
     with gr.Column(visible=False):
         outputs = [gr.JSON(label="Models")]
-    endpoint(models, None, [], outputs)
+    endpoint(models, None, [], outputs, works=False)
 
 
 def _card(meta: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 
 from flowgen.errors import FlowgenError
 from flowgen.library import Library
-from flowgen.ui import TABS
+from flowgen.ui import TABS, view
 from flowgen.ui.front import DESCRIPTION, Front, switch
 from flowgen.ui.kept import keep_tab
 from flowgen.ui.limits import LIMITS
@@ -39,9 +39,19 @@ def build(library: Library) -> gr.Blocks:
                 with gr.Tab(name, id=name, elem_id=f"tab-{name.lower()}") as each[name]:
                     tab(library)
         keep_tab(tabs, each)
+        gr.HTML(view.note(house_rules()), elem_id="house-rules", apply_default_css=False)
         offer_models(library)
     page.queue(max_size=LIMITS.queue, api_open=False)
     return page
+
+
+def house_rules() -> str:
+    """What one may ask for, told before anybody finds out."""
+    return (
+        f"Pictures of up to {LIMITS.upload_megabytes} MB and {LIMITS.upload_pixels / 1e6:.0f} megapixels are taken, "
+        f"and deleted after {LIMITS.cache_seconds / 60:.0f} minutes. Visitors take turns: up to {LIMITS.queue} wait, "
+        f"each told the place in the queue, and a run ends after {LIMITS.seconds:.0f} s."
+    )
 
 
 def launch(page: gr.Blocks, *, host: str | None = None, port: int | None = None, block: bool = True) -> str:

@@ -32,8 +32,8 @@ Visit = Callable[..., Page]
 
 
 @contextmanager
-def serve(checkpoints: Path, log: Path) -> Iterator[str]:
-    """Run app.py over a folder of checkpoints; give its address."""
+def serve(checkpoints: Path, log: Path, app: Path = ROOT / "app.py") -> Iterator[str]:
+    """Run app.py, or a copy of it, over a folder of checkpoints; give its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -44,7 +44,7 @@ def serve(checkpoints: Path, log: Path) -> Iterator[str]:
         "NO_PROXY": "127.0.0.1",
     }
     with log.open("w") as output:
-        server = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=output, stderr=output)
+        server = subprocess.Popen([sys.executable, str(app)], cwd=ROOT, env=environment, stdout=output, stderr=output)
         try:
             address = f"http://127.0.0.1:{port}"
             _wait_for(address, server, log)
@@ -52,6 +52,23 @@ def serve(checkpoints: Path, log: Path) -> Iterator[str]:
         finally:
             server.terminate()
             server.wait(30)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of app.py with a Spacefile of its own."""
+    folder = tmp_path_factory.mktemp("app")
+    for name in ("app.py", "Spacefile"):
+        shutil.copy(ROOT / name, folder)
+    return folder / "app.py"
+
+
+def change(app: Path, old: str, new: str) -> None:
+    """Put something else into the Spacefile beside a copy of app.py."""
+    spacefile = app.with_name("Spacefile")
+    text = spacefile.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    spacefile.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def _wait_for(address: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -65,10 +82,10 @@ def _wait_for(address: str, server: "subprocess.Popen[bytes]", log: Path) -> Non
     pytest.fail(f"the studio did not start: {log.read_text()}")
 
 
-def launch_chromium(chromium: BrowserType) -> Browser:
+def launch_chromium(chromium: BrowserType, *flags: str) -> Browser:
     """The system's Chromium where there is one, else Playwright's own."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    return chromium.launch(executable_path=found, args=FLAGS)
+    return chromium.launch(executable_path=found, args=[*FLAGS, *flags])
 
 
 def _save_small_model(path: Path, recipe: str, images: Images, **hyperparameters: Any) -> None:

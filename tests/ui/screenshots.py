@@ -44,6 +44,7 @@ def score(page: Page, digits: list[Path]) -> None:
     _upload(page, "score-picture", digits[1])
     page.click("#score-run")
     page.wait_for_selector("#score-result .fg-score")
+    page.wait_for_function("!document.querySelector('#score-result .fg-none, #score-result .fg-bar')")
 
 
 TABS: dict[str, Callable[[Page, list[Path]], None]] = {
@@ -98,7 +99,7 @@ def _digits(folder: Path) -> list[Path]:
 
 
 def _upload(page: Page, box: str, file: Path) -> None:
-    page.set_input_files(f"#{box} input[type=file]", file)
+    page.set_input_files(f"#{box} [data-part=file]", file)
     page.wait_for_selector(f"#{box} .fg-stage:not(.is-empty)")
     page.wait_for_timeout(300)
 

@@ -1,5 +1,6 @@
 """What the page shows of a run: while it goes, when it is stopped, and when it is refused."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from flowgen.data import Images
 from flowgen.errors import FlowgenError
 from flowgen.library import Library
-from flowgen.ui import generate, inpaint
+from flowgen.ui import generate, inpaint, interpolate
 from flowgen.ui.picture import filled
 
 
@@ -29,6 +30,16 @@ def test_what_was_drawn_before_a_stop_is_a_result_and_no_longer_to_go(library: L
 def test_a_stop_comes_too_late_for_what_is_whole(library: Library) -> None:
     (shown,) = generate.show(library, "gray", generate.ANY_CLASS, 2, 1.0, 0, stopped=lambda: True)
     assert "stopped" not in shown
+
+
+def test_a_walk_says_what_it_does_and_how_long_the_second_way_will_take(library: Library, mnist: Images) -> None:
+    ends = [filled(levels, 256, "a digit") for levels in mnist.levels[:2]]
+    first, half, last = interpolate.show(library, "gray", *ends, 3)
+    assert "noise" in first
+    assert re.search(r"one way of two · \d+\.\d s to go", half)
+    assert half.count("fg-strip") == 1
+    assert last.count("fg-strip") == 2
+    assert "fg-bar" not in last
 
 
 def fill_in(library: Library, mnist: Images, mask: str, method: str = "in_order") -> Iterator[str]:
