@@ -30,6 +30,7 @@ def on_page(
     outputs: Components,
     *,
     works: bool = False,
+    js: str | None = None,
 ) -> Dependency:
     """Run `fn` on an event of the page; it gets the values as they were sent, and checks them itself.
 
@@ -37,6 +38,7 @@ def on_page(
 
     Args:
         works: whether it computes with a model, and therefore waits in line.
+        js: a function of the browser that makes the inputs.
     """
     line = MODEL_WORK if works else {"concurrency_limit": None}
     return event(
@@ -47,6 +49,7 @@ def on_page(
         show_progress="minimal" if works else "hidden",
         api_name=f"page_{fn.__name__}",  # an endpoint of the same name is to have its name for itself
         api_visibility="private",
+        js=js,
         **line,
     )
 
