@@ -105,7 +105,9 @@ def open_upload(name: str, value: Any) -> Image.Image:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return isinstance(value, int) or math.isfinite(value)  # an integer of any length is finite, but may be no float
 
 
 def _but(value: Any) -> str:

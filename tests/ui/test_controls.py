@@ -15,8 +15,8 @@ from flowgen.errors import FlowgenError
 from flowgen.inference import METHODS
 from flowgen.library import Library
 from flowgen.ui import TABS, controls
-from flowgen.ui.picture import empty, filled, or_why_not, read_box, see_again, see_upload
-from flowgen.ui.score import costlier
+from flowgen.ui.picture import empty, filled, read_box
+from flowgen.ui.scoring import costlier
 
 from .conftest import serve
 
@@ -112,35 +112,6 @@ def test_a_new_model_is_offered_and_a_lost_one_is_not_kept(checkpoints: Path, tm
     assert "value" not in second, "what the visitor chose stays"
     (tmp_path / "gray.safetensors").unlink()
     assert controls.offered(library, "gray")["value"] == "later"
-
-
-def uploaded(file: Path) -> dict[str, Any]:
-    return empty() | {"file": {"path": str(file), "meta": {"_type": "gradio.FileData"}}}
-
-
-def test_the_hole_stays_with_its_upload_where_another_model_sees_it_as_large(library: Library, digit: Path) -> None:
-    hole = "0" * 400 + "1" * 384
-    painted = see_upload(library, "gray", uploaded(digit)) | {"mask": hole}
-    again = see_again(library, "ordered", painted)
-    assert again == painted
-    larger = see_again(library, "colour", again)
-    assert larger["picture"] != painted["picture"]
-    assert larger["mask"] == ""
-
-
-@pytest.mark.parametrize("see", [see_upload, see_again])
-def test_a_box_says_beside_the_picture_why_there_is_none(library: Library, tmp_path: Path, see: Any) -> None:
-    fake = tmp_path / "fake.png"
-    fake.write_text("no picture")
-    value = or_why_not(see, library, "gray", uploaded(fake))
-    assert "This is not a picture" in value["caption"]
-    assert value == empty(value["caption"]), "the file is not looked at again"
-
-
-def test_a_sample_stays_with_its_hole_where_it_fits(library: Library, mnist: Images) -> None:
-    value = filled(mnist.levels[0], 256, "a sample") | {"mask": "1" * 28 + "0" * 27 * 28}
-    assert see_again(library, "ordered", value) == value
-    assert see_again(library, "colour", value) == empty()
 
 
 @pytest.mark.parametrize("value", [None, 3, "picture", [], {}, empty()])
