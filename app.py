@@ -17,7 +17,8 @@ def main() -> None:
     from flowgen.ui.page import build, launch
 
     budget = manifest.limits.memory_megabytes * 2**20
-    launch(build(Library(elsewhere=from_hub(manifest), memory_budget=budget)))
+    library = Library(elsewhere=from_hub(manifest), memory_budget=budget)
+    launch(build(library), library)
 
 
 if __name__ == "__main__":

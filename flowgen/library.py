@@ -14,6 +14,7 @@ from flowgen import hub
 from flowgen.checkpoint import Meta, count_numbers, read_meta
 from flowgen.checkpoint import load as load_checkpoint
 from flowgen.errors import FlowgenError
+from flowgen.interruption import asks
 from flowgen.models import ImageModel
 
 __all__ = ["Library", "checkpoint_directory", "describe", "find", "fingerprint", "load", "names"]
@@ -157,7 +158,7 @@ class Library:
             path = self._path(name)
             version = _version(path)
             if name not in self._loaded or self._versions[name] != version:
-                self._loaded[name] = load_checkpoint(path, self.device)
+                self._loaded[name] = _interruptible(load_checkpoint(path, self.device))
                 self._versions[name] = version
             self._loaded.move_to_end(name)
             while len(self._loaded) > 1 and sum(map(_bytes, self._loaded.values())) > self.memory_budget:
@@ -182,6 +183,12 @@ def _fetch(name: str) -> Path:
         )
     owner, repo, model = parts
     return hub.fetch(f"{owner}/{repo}", f"{model}{SUFFIX}", revision or None)
+
+
+def _interruptible(model: ImageModel) -> ImageModel:
+    assert isinstance(model, nn.Module)
+    asks(model)
+    return model
 
 
 def _bytes(model: ImageModel) -> int:

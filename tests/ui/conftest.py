@@ -122,12 +122,18 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory, mnist: Images, cifar10
 
 
 @pytest.fixture(scope="session")
-def studio(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a studio that, whatever the tests ask of it, logs no traceback."""
-    log = tmp_path_factory.mktemp("studio") / "log.txt"
-    with serve(checkpoints, log) as address:
+def studio_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the studio writes down."""
+    return tmp_path_factory.mktemp("studio") / "log.txt"
+
+
+@pytest.fixture(scope="session")
+def studio(checkpoints: Path, studio_log: Path) -> Iterator[str]:
+    """The address of a studio that, whatever the tests ask of it, logs no traceback and no error that is its own."""
+    with serve(checkpoints, studio_log) as address:
         yield address
-    assert "Traceback" not in log.read_text()
+    assert "Traceback" not in studio_log.read_text()
+    assert '"level": "error"' not in studio_log.read_text()
 
 
 @pytest.fixture(scope="session")
