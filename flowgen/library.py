@@ -4,6 +4,7 @@ import hashlib
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -90,6 +91,7 @@ class Library:
 
     Args:
         directory: where they are; by default the library's own.
+        elsewhere: files of more models, by name.
         device: auto, cpu or cuda.
         memory_budget: bytes of weights to keep; the least recently used go first, the one in use always stays.
     """
@@ -98,10 +100,12 @@ class Library:
         self,
         directory: Path | None = None,
         *,
+        elsewhere: Mapping[str, Path] | None = None,
         device: str | torch.device = "auto",
         memory_budget: int = MEMORY_BUDGET,
     ) -> None:
         self.directory = directory or checkpoint_directory()
+        self.elsewhere = dict(elsewhere or {})
         self.device = device
         self.memory_budget = memory_budget
         self._loaded: OrderedDict[str, ImageModel] = OrderedDict()
@@ -110,7 +114,7 @@ class Library:
 
     def names(self) -> list[str]:
         """The names of the models, in alphabetical order."""
-        return names(self.directory)
+        return sorted({*names(self.directory), *self.elsewhere})
 
     def describe(self, name: str) -> Meta:
         """What a model says of itself.
@@ -167,7 +171,7 @@ class Library:
             raise FlowgenError(
                 f"There is no model {_shorten(name)!r}; there are {', '.join(self.names()) or 'none yet'}."
             )
-        return self.directory / f"{name}{SUFFIX}"
+        return self.elsewhere.get(name, self.directory / f"{name}{SUFFIX}")
 
 
 def _fetch(name: str) -> Path:

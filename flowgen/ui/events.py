@@ -1,5 +1,6 @@
 """How the page's events and the endpoints are wired: one queue for all model work, one way to refuse."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ def on_page(
     outputs: Components,
     *,
     works: bool = False,
+    js: str | None = None,
 ) -> Dependency:
     """Run `fn` on an event of the page; it gets the values as they were sent, and checks them itself.
 
@@ -36,6 +38,7 @@ def on_page(
 
     Args:
         works: whether it computes with a model, and therefore waits in line.
+        js: a function of the browser that makes the inputs.
     """
     line = MODEL_WORK if works else {"concurrency_limit": None}
     return event(
@@ -46,6 +49,7 @@ def on_page(
         show_progress="minimal" if works else "hidden",
         api_name=f"page_{fn.__name__}",  # an endpoint of the same name is to have its name for itself
         api_visibility="private",
+        js=js,
         **line,
     )
 
@@ -58,7 +62,8 @@ def endpoint(
     *,
     works: bool = True,
 ) -> None:
-    """Offer `fn` over HTTP under its own name; its docstring is the endpoint's description.
+    """Offer `fn` over HTTP under its own name; its docstring is the endpoint's description, and that of its
+    arguments theirs where it is a tool.
 
     Args:
         check: takes the same arguments, and raises FlowgenError for what must not even wait in the queue; None where
@@ -73,7 +78,7 @@ def endpoint(
         list(outputs),
         preprocess=False,
         api_name=fn.__name__,
-        api_description=(fn.__doc__ or "").strip(),
+        api_description=(inspect.getdoc(fn) or "").partition("\n\nArgs:")[0],
         validator=validator(check) if check else None,
         **line,
     )

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import gradio as gr
-from gradio.context import Context
 
 from flowgen.errors import FlowgenError
 from flowgen.hyperparameters import configure
@@ -18,9 +17,13 @@ from flowgen.inference.inpaint import check_known
 from flowgen.interruption import Check, Interrupted, watched
 from flowgen.library import Library
 from flowgen.ui import arguments, completion, controls, view
+from flowgen.ui.boxes import kept_box, sample_seed
 from flowgen.ui.events import on_page
+from flowgen.ui.examples import FILL, boxes_of, example_row
 from flowgen.ui.inpaint_endpoint import check_settings, offer_inpaint
+from flowgen.ui.kept import Asked, keep
 from flowgen.ui.limits import LIMITS
+from flowgen.ui.links import NO_LINK, copy_link, packed
 from flowgen.ui.look import connect
 from flowgen.ui.pace import PRESETS, Paces, expected
 from flowgen.ui.picture import Seen, picture_box, read_box
@@ -51,6 +54,7 @@ def build(library: Library) -> None:
         with gr.Column(scale=5, min_width=300, elem_classes="fg-panel"):
             model = controls.model_menu(library, "inpaint-model", any_hole=True)
             box = picture_box("Picture to fill in", "inpaint-picture", paint=True)
+            examples = example_row(FILL, "inpaint-examples")
         with gr.Column(scale=7, min_width=320):
             with gr.Column(elem_classes="fg-panel"):
                 with gr.Row():
@@ -105,10 +109,31 @@ def build(library: Library) -> None:
     def end(request: gr.Request) -> None:
         stops.ask(request)
 
-    def offer(name: str, preset: str | None, num: Any, steps: Any) -> list[Any]:
+    def take(chosen: Any, name: str) -> Any:
+        return boxes_of(FILL, chosen, arguments.model(library, name))[0]
+
+    def offer(name: str, method: str, preset: str | None, num: Any, steps: Any) -> list[Any]:
         fitting = methods_of(library.load(arguments.model(library, name).name))
-        shown = choose(name, fitting[0], preset, num, steps)
-        return [gr.update(choices=_titled(fitting), value=fitting[0]), *shown]
+        method = method if method in fitting else fitting[0]
+        shown = choose(name, method, preset, num, steps)
+        return [gr.update(choices=_titled(fitting), value=method), *shown]
+
+    def restore(sent: Any) -> list[Any]:
+        asked = Asked(sent)
+        if not asked.values:
+            return [gr.skip()] * (len(kept) + 2 + len(groups))
+        meta = asked.get("model", lambda name: arguments.model(library, name), library.describe(model.value))
+        fitting = methods_of(library.load(meta.name))
+        one = asked.get("method", lambda value: arguments.choice("method", value, fitting), fitting[0])
+        own = None if asked.values.get("preset") is None else asked.of("preset", preset)
+        each = [asked.of(name, control) for name, control in kept.items() if name not in chosen_apart]
+        count, length, *others = each
+        visible = [gr.update(visible=name == one) for name in METHODS]
+        return [
+            meta.name, kept_box(asked, "picture", meta), gr.update(choices=_titled(fitting), value=one), own,
+            count, gr.update(value=length, visible=_takes_steps(one)), *others, _about(one), *visible,
+            controls.offered_by_link(asked, "Fill in"),
+        ]  # fmt: skip
 
     def choose(name: str, method: str, preset: str | None, num: Any, steps: Any) -> list[Any]:
         reckoned = reckon(name, method, preset, num, steps)
@@ -125,12 +150,16 @@ def build(library: Library) -> None:
     connect(box, library, model, paint=True)
     size = [preset, num, steps]
     reckonings = [
-        on_page(model.change, offer, [model, *size], [method, about, steps, *groups, cost], works=True),
+        on_page(model.input, offer, [model, method, *size], [method, about, steps, *groups, cost], works=True),
         on_page(method.input, choose, [model, method, *size], [about, steps, *groups, cost], works=True),
         on_page(preset.input, reckon, [model, method, *size], cost, works=True),
     ]
-    if model.value and Context.root_block is not None:
-        reckonings.append(on_page(Context.root_block.load, reckon, [model, method, *size], cost, works=True))
+    chosen_apart = {"model": model, "picture": box, "method": method, "preset": preset}
+    settings = {f"{kernel}.{field}": knob for (kernel, field), knob in knobs.items()}
+    kept = chosen_apart | {"num": num, "steps": steps, "seed": seed} | settings
+    restored = keep("Inpaint", kept, restore, [*kept.values(), about, *groups, shown])
+    if model.value and restored is not None:
+        reckonings.append(on_page(restored.then, reckon, [model, method, *size], cost, works=True))
     for reckoned in reckonings:
         reckoned.then(None, [cost, *size], [num, steps], js=TAKE_SIZES, api_visibility="private")
     for slider in (num, steps):
@@ -139,6 +168,8 @@ def build(library: Library) -> None:
     begun = on_page(run.click, begin, None, None)
     inputs = [model, box, method, *size, seed, *knobs.values()]
     on_page(begun.then, inpaint, inputs, shown, works=True)
+    taken = on_page(examples.click, take, [examples, model], box)
+    on_page(on_page(taken.success, begin, None, None).then, inpaint, inputs, shown, works=True)
     on_page(stop.click, end, None, None)
     offer_inpaint(library)
 
@@ -218,7 +249,8 @@ def show(
     before = view.with_hole(seen.levels, seen.known, meta.levels)
     yield view.results(view.status("Starting …", 0.0), view.pair(before, before, "being filled in"))
     try:
-        yield from _run(library, name, seen, before, method, options, asked, check)
+        link = _link(name, value, method, asked, options)
+        yield from _run(library, name, seen, before, method, options, asked, check, link)
     except FlowgenError as error:  # such as what only the method knows of a hole
         yield view.blank(str(error))  # instead of what would look as if it went on
         raise
@@ -233,6 +265,7 @@ def _run(
     options: dict[str, Any],
     asked: dict[str, Any],
     check: Check,
+    link: str,
 ) -> Iterator[str]:
     model, stem = library.load(name), f"filled-seed{asked['seed']}"
     recorder = Recorder(seen.levels, seen.known, model.levels, METHODS[method])
@@ -259,7 +292,16 @@ def _run(
     settings = {"model": name, "model_sha256": library.fingerprint(name), "method": method, "options": full, **asked}
     seconds = time.monotonic() - started
     result = recorder.result(settings, seconds=SECONDS_AFTER_STOP if why else math.inf)
-    yield completion.ended(recorder.last, result, before, seconds, stem, why=why)
+    yield completion.ended(recorder.last, result, before, seconds, stem, why=why, link=link)
+
+
+def _link(name: str, value: Any, method: str, asked: dict[str, Any], options: dict[str, Any]) -> str:
+    """To the same hole in the same sample, and the same run."""
+    seed = sample_seed(value, name)
+    if seed is None:
+        return NO_LINK
+    own = {f"{method}.{field}": option for field, option in options.items()}
+    return copy_link("Inpaint", model=name, picture=seed, mask=packed(value["mask"]), method=method, **asked, **own)
 
 
 def begun(frames: Callable[[], Iterator[Frame]]) -> Iterator[Frame]:

@@ -68,6 +68,14 @@ def _read_options(method: str, options: Any) -> dict[str, Any]:
     return chosen
 
 
+def _options_argument() -> gr.JSON:
+    argument = gr.JSON(None, label="The method's own settings, a JSON object, or null")
+    # Of any JSON, which is what Gradio says of it, a tool's arguments would have no valid schema.
+    told = {"type": "object", "description": "the method's own settings by their names"}
+    argument.api_info = lambda: told  # type: ignore[method-assign]
+    return argument
+
+
 def offer_inpaint(library: Library) -> None:
     """The endpoint /inpaint."""
 
@@ -87,6 +95,16 @@ def offer_inpaint(library: Library) -> None:
         The mask is as large as the image. `method` null is the first of those that fit the model and the hole; the
         report names it. `options` are the method's own settings as a JSON object, such as
         {"step_size": 0.01}; those not named keep their defaults.
+
+        Args:
+            model: The model's name; see /models.
+            image: The picture, of any size and format.
+            mask: As large as the image; white is what to fill in.
+            method: How; those that do not fit the model are refused with a list of those that do.
+            num: How many variants, 1 to 16.
+            steps: How many steps, 1 to 2000.
+            seed: Variant i depends on the seed and i alone.
+            options: The method's own settings by their names.
         """
         levels, known, method, chosen = read_request(library, model, image, mask, method, num, steps, seed, options)
         loaded, started = library.load(model), time.monotonic()
@@ -131,7 +149,7 @@ def offer_inpaint(library: Library) -> None:
             controls.whole_argument("How many variants", 1, 1, LIMITS.variants),
             controls.whole_argument("How many steps", STEPS, 1, LIMITS.steps),
             controls.whole_argument("Seed", 0, 0, LIMITS.seed),
-            gr.JSON(None, label="The method's own settings, a JSON object, or null"),
+            _options_argument(),
         ]
         outputs = [gr.File(file_count="multiple", label="Filled in"), gr.JSON(label="Report")]
     endpoint(inpaint, check, inputs, outputs)

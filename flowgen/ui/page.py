@@ -8,13 +8,15 @@ from PIL import Image
 
 from flowgen.errors import FlowgenError
 from flowgen.library import Library
-from flowgen.ui import TABS
+from flowgen.ui import TABS, view
 from flowgen.ui.cache import make_room, own_folder
 from flowgen.ui.front import DESCRIPTION, switch
 from flowgen.ui.journal import keep_journal
+from flowgen.ui.kept import keep_tab
 from flowgen.ui.limits import LIMITS
 from flowgen.ui.serving import application
 from flowgen.ui.theme import theme
+from flowgen.ui.tools import install
 
 __all__ = ["build", "launch"]
 
@@ -36,12 +38,24 @@ def build(library: Library) -> gr.Blocks:
     with page:
         logo = (HERE / "favicon.svg").read_text(encoding="utf-8")
         gr.HTML(HEAD.format(logo=logo, description=DESCRIPTION, switch=switch()), apply_default_css=False)
-        with gr.Tabs(elem_id="tabs"):
+        with gr.Tabs(elem_id="tabs") as tabs:
+            each = {}
             for name, tab in TABS.items():
-                with gr.Tab(name, id=name, elem_id=f"tab-{name.lower()}"):
+                with gr.Tab(name, id=name, elem_id=f"tab-{name.lower()}") as each[name]:
                     tab(library)
+        keep_tab(tabs, each)
+        gr.HTML(view.note(house_rules()), elem_id="house-rules", apply_default_css=False)
     page.queue(max_size=LIMITS.queue, api_open=False)
     return page
+
+
+def house_rules() -> str:
+    """What one may ask for, told before anybody finds out."""
+    return (
+        f"Pictures of up to {LIMITS.upload_megabytes} MB and {LIMITS.upload_pixels / 1e6:.0f} megapixels are taken, "
+        f"and deleted after {LIMITS.cache_seconds / 60:.0f} minutes. Visitors take turns: up to {LIMITS.queue} wait, "
+        f"each told the place in the queue, and a run ends after {LIMITS.seconds:.0f} s."
+    )
 
 
 def launch(
@@ -63,6 +77,7 @@ def launch(
     make_room()  # what a killed server left behind
     # Pillow refuses twice this many pixels before it decodes them, wherever Gradio opens a picture.
     Image.MAX_IMAGE_PIXELS = LIMITS.upload_pixels // 2
+    install()
     try:
         _, address, _ = page.launch(
             server_name=host,
@@ -76,6 +91,7 @@ def launch(
             footer_links=["api"],
             run_history=False,
             enable_monitoring=False,
+            mcp_server=True,
             ssr_mode=False,
             show_error=False,
             state_session_capacity=SESSIONS,

@@ -12,7 +12,9 @@ from flowgen.interruption import Check, Interrupted, watched
 from flowgen.library import Library
 from flowgen.models import FLOWS
 from flowgen.ui import arguments, controls, view
+from flowgen.ui.boxes import kept_box
 from flowgen.ui.events import on_page
+from flowgen.ui.kept import Asked, keep
 from flowgen.ui.look import connect
 from flowgen.ui.picture import filled, picture_box, read_source
 from flowgen.ui.score_endpoint import offer_score
@@ -67,6 +69,13 @@ def build(library: Library) -> None:
     def end(request: gr.Request) -> None:
         stops.ask(request)
 
+    def restore(sent: Any) -> list[Any]:
+        asked = Asked(sent)
+        if not asked.values:
+            return [gr.skip()] * 2
+        meta = asked.get("model", lambda name: arguments.model(library, name), library.describe(model.value))
+        return [meta.name, kept_box(asked, "picture", meta)]
+
     connect(box, library, model)
     begun = on_page(run.click, begin, None, None)
     on_page(begun.then, score, box, shown, works=True)
@@ -75,6 +84,7 @@ def build(library: Library) -> None:
         begun = on_page(button.click, begin, None, None)
         put = on_page(begun.then, _filler(library, kind), model, box, works=True)
         on_page(put.success, score, box, shown, works=True)
+    keep("Score", {"model": model, "picture": box}, restore, [model, box])
     offer_score(library)
 
 
@@ -97,7 +107,9 @@ def run_of(library: Library, value: Any, *, check: Check) -> Iterator[str]:
         FlowgenError: if the box is empty, or there is no model.
     """
     shown_at = 0.0
-    found, maps = scores(library, *read_source(value)), dict[str, Attribution]()
+    source = read_source(value)
+    yield view.results(view.status(f"asking {len(arguments.models(library))} models", 0.0))
+    found, maps = scores(library, *source), dict[str, Attribution]()
     known = landmarks(library, found[0].meta.name)
     possible = [score for score in found if score.bits is not None]
     try:

@@ -1,5 +1,6 @@
 """What the page shows of a run: while it goes, when it is stopped, and when it is refused."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from flowgen.data import Images
 from flowgen.errors import FlowgenError
 from flowgen.interruption import Check
 from flowgen.library import Library
-from flowgen.ui import generate, inpaint
+from flowgen.ui import generate, inpaint, interpolate
 from flowgen.ui.picture import filled
 from flowgen.ui.stops import Stopped
 
@@ -66,6 +67,16 @@ def test_a_run_of_inpainting_keeps_what_came_before_its_stop(library: Library, m
     assert "stopped" in last
     assert "Download everything" in last
     assert "step 8 of 8" not in last
+
+
+def test_a_walk_says_what_it_does_and_how_long_the_second_way_will_take(library: Library, mnist: Images) -> None:
+    ends = [filled(levels, 256, "a digit") for levels in mnist.levels[:2]]
+    first, half, last = interpolate.show(library, "gray", *ends, 3)
+    assert "noise" in first
+    assert re.search(r"one way of two · \d+\.\d s to go", half)
+    assert half.count("fg-strip") == 1
+    assert last.count("fg-strip") == 2
+    assert "fg-bar" not in last
 
 
 def fill_in(library: Library, mnist: Images, mask: str, method: str = "in_order") -> Iterator[str]:
