@@ -1,5 +1,7 @@
 """The application around the page: the door before it, the route that says whether it is ready, and its refusals."""
 
+import math
+import time
 from typing import Any
 
 import gradio as gr
@@ -15,6 +17,8 @@ from flowgen.ui.refusals import refusal_handlers
 
 __all__ = ["application"]
 
+SECONDS_BETWEEN_SWEEPS = 1.0
+
 
 def application(page: gr.Blocks, library: Library) -> dict[str, Any]:
     """What FastAPI is to be made with; see `app_kwargs` of Gradio's launch."""
@@ -22,8 +26,13 @@ def application(page: gr.Blocks, library: Library) -> dict[str, Any]:
     def is_pending(session_hash: str, event_id: str) -> bool:
         return event_id in page._queue.pending_event_ids_session.get(session_hash, ())
 
+    swept = -math.inf
+
     async def sweep() -> None:
-        await run_in_threadpool(make_room)
+        nonlocal swept
+        if time.monotonic() > swept + SECONDS_BETWEEN_SWEEPS:
+            swept = time.monotonic()
+            await run_in_threadpool(make_room)
 
     return {
         "exception_handlers": refusal_handlers(),

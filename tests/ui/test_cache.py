@@ -36,6 +36,14 @@ def test_the_oldest_go_until_an_upload_more_has_room(folder: Path) -> None:
     assert len(list(folder.iterdir())) == 3, "their folders go with them"
 
 
+def test_there_may_be_only_so_many_however_small(folder: Path) -> None:
+    for i in range(5):
+        put(folder, f"{i}.png", 0)
+        time.sleep(0.02)
+    make_room(most_files=2)
+    assert sorted(path.name for path in folder.glob("*/*.png")) == ["3.png", "4.png"]
+
+
 def test_what_is_too_old_goes_even_if_there_is_room(folder: Path) -> None:
     old = put(folder, "left behind.png", 1)
     time.sleep(0.3)
