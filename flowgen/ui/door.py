@@ -179,12 +179,15 @@ class _Visit:
 
 
 def _is_foreign(headers: Headers) -> bool:
-    """Whether a browser says that a page of another host is asking; a proxy may have renamed ours."""
+    """Whether a browser says that a page of another host is asking.
+
+    A proxy may have renamed ours; but that name is a script's to set, where the browser says that it is another site's.
+    """
     origin = headers.get("origin")
-    if origin is None:
+    host = None if origin is None else urlsplit(origin).netloc
+    if host is None or host == headers.get("host"):
         return False
-    ours = {headers.get("host"), headers.get("x-forwarded-host")}
-    return urlsplit(origin).netloc not in ours
+    return headers.get("sec-fetch-site") in ("cross-site", "same-site") or host != headers.get("x-forwarded-host")
 
 
 async def _read(receive: Receive, most: int) -> bytes | None:

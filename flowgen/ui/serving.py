@@ -14,6 +14,7 @@ from flowgen.ui.door import Door
 from flowgen.ui.front import Front
 from flowgen.ui.readiness import readiness
 from flowgen.ui.refusals import refusal_handlers
+from flowgen.ui.tidying import forget
 
 __all__ = ["application"]
 
@@ -33,6 +34,7 @@ def application(page: gr.Blocks, library: Library) -> dict[str, Any]:
         if time.monotonic() > swept + SECONDS_BETWEEN_SWEEPS:
             swept = time.monotonic()
             await run_in_threadpool(make_room)
+            forget(page)
 
     return {
         "exception_handlers": refusal_handlers(),

@@ -258,6 +258,8 @@ def test_a_page_of_another_site_can_do_nothing(studio: str, digit: Path) -> None
     assert own.status_code == 200
     proxied = {"origin": "https://studio.example", "x-forwarded-host": "studio.example"}
     assert httpx.post(f"{studio}/gradio_api/cancel", json={}, headers=proxied, trust_env=False).status_code == 404
+    claimed = proxied | {"sec-fetch-site": "cross-site"}
+    assert httpx.post(f"{studio}/gradio_api/cancel", json={}, headers=claimed, trust_env=False).status_code == 403
 
 
 def test_a_guessed_session_hash_shows_nothing_of_another(studio: str, digit: Path) -> None:
