@@ -159,6 +159,8 @@ def _shown(value: Any) -> Image.Image:
     if not (isinstance(picture, str) and picture.startswith(PNG_URL) and len(picture) < LONGEST_URL):
         raise FlowgenError("There is no picture yet: upload one, or draw a sample.")
     try:
-        return open_picture(base64.b64decode(picture.removeprefix(PNG_URL), validate=True))
+        content = base64.b64decode(picture.removeprefix(PNG_URL), validate=True)
+        with arguments.DECODING:
+            return open_picture(content)
     except ValueError:
         raise FlowgenError("The picture cannot be read: upload it again.") from None
