@@ -1,14 +1,16 @@
 """The tab that draws new images, and the endpoint /sample."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import gradio as gr
+import torch
 from torch import Tensor
 
 from flowgen import inference
+from flowgen.interruption import Check, Interrupted, watched
 from flowgen.library import Library
 from flowgen.ui import arguments, controls, files, view
 from flowgen.ui.events import endpoint, on_page
@@ -53,14 +55,13 @@ def build(library: Library) -> None:
             shown = gr.HTML(view.blank("Press Generate."), elem_id="generate-result", apply_default_css=False)
 
     def generate(request: gr.Request, name: str, label: str, num: Any, temperature: Any, seed: Any) -> Iterator[str]:
-        stopped = partial(stops.asked, request.session_hash)
-        yield from show(library, name, label, num, temperature, seed, stopped=stopped)
+        yield from show(library, name, label, num, temperature, seed, check=partial(stops.check, request))
 
     def begin(request: gr.Request) -> None:
-        stops.begin(request.session_hash)
+        stops.begin(request)
 
     def end(request: gr.Request) -> None:
-        stops.ask(request.session_hash)
+        stops.ask(request)
 
     def chosen(name: str, label: Any) -> tuple[str, Any, float]:
         return *followed(name, label), controls.usual_temperature(library, name)
@@ -89,26 +90,32 @@ def build(library: Library) -> None:
 
 
 def show(
-    library: Library, name: str, label: str, num: Any, temperature: Any, seed: Any, *, stopped: Callable[[], bool]
+    library: Library, name: str, label: str, num: Any, temperature: Any, seed: Any, *, check: Check
 ) -> Iterator[str]:
     """Samples as the page shows them, those of a model that draws row by row as they come.
 
-    Once `stopped` says so, what there is of them is the result.
+    Once `check` has ended the drawing, what there is of it is the result.
     """
     started, shown_at = time.monotonic(), 0.0  # the first row is shown at once
     chosen = None if label == ANY_CLASS else label
     link = copy_link("Generate", model=name, **{"class": chosen}, num=num, temperature=temperature, seed=seed)
-    for done, levels in draw(library, name, num, temperature, seed, chosen):
-        now = time.monotonic()
-        if done == 1:
-            yield _ended(library, name, levels, int(seed), link=link)
-        elif stopped():
-            yield _ended(library, name, levels, int(seed), f"stopped after {done:.0%} of the rows")
-            break
-        elif now - shown_at > SECONDS_BETWEEN_VIEWS:
-            shown_at = now
-            to_go = f"drawing row by row, {(now - started) / done * (1 - done):.1f} s to go"
-            yield view.results(view.status(to_go, done), _tiles(library, name, levels, int(seed)))
+    drawing = draw(library, name, num, temperature, seed, chosen)
+    done, levels = 0.0, torch.empty(0)
+    try:
+        for done, levels in watched(drawing, check):
+            now = time.monotonic()
+            if done < 1 and now - shown_at > SECONDS_BETWEEN_VIEWS:
+                shown_at = now
+                to_go = f"drawing row by row, {(now - started) / done * (1 - done):.1f} s to go"
+                yield view.results(view.status(to_go, done), _tiles(library, name, levels, int(seed)))
+    except Interrupted as why:
+        if done == 0:
+            yield view.blank(str(why))
+            return
+    if done == 1:
+        yield _ended(library, name, levels, int(seed), link=link)
+    else:
+        yield _ended(library, name, levels, int(seed), f"stopped after {done:.0%} of the rows")
 
 
 def _ended(library: Library, name: str, levels: Tensor, seed: int, why: str = "", *, link: str = "") -> str:
@@ -182,7 +189,15 @@ def offer_sample(library: Library) -> None:
     """The endpoint /sample."""
 
     def sample(model: str, num: int, temperature: float, seed: int, label: str | None = None) -> tuple[list[str], Any]:
-        """Draw new images: PNG files at the model's own size, and the settings. Image i depends on seed and i alone."""
+        """Draw new images: PNG files at the model's own size, and the settings. Image i depends on seed and i alone.
+
+        Args:
+            model: The model's name; see /models.
+            num: How many images, 1 to 64.
+            temperature: 0 to 2; 1 is the model itself, less is tamer.
+            seed: 0 to 2147483647; the same one gives the same images.
+            label: The name of a class, for models that have classes.
+        """
         *_, (_, levels) = draw(library, model, num, temperature, seed, label)
         num_levels, stem = library.describe(model).levels, f"{model}-seed{int(seed)}"
         paths = [files.save(view.png(one, num_levels), f"{stem}-{i}.png") for i, one in enumerate(levels)]

@@ -2,16 +2,19 @@
 
 import dataclasses
 import inspect
+import math
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
 from flowgen.errors import FlowgenError
 from flowgen.hyperparameters import configure
-from flowgen.inference import KERNELS, METHODS, Recorder, complete, methods_of
+from flowgen.inference import KERNELS, METHODS, Frame, Recorder, complete, methods_of
 from flowgen.inference.inpaint import check_known
+from flowgen.interruption import Check, Interrupted, watched
 from flowgen.library import Library
 from flowgen.ui import arguments, completion, controls, view
 from flowgen.ui.boxes import kept_box, sample_seed
@@ -24,11 +27,12 @@ from flowgen.ui.links import NO_LINK, copy_link, packed
 from flowgen.ui.look import connect
 from flowgen.ui.pace import PRESETS, Paces, expected
 from flowgen.ui.picture import Seen, picture_box, read_box
-from flowgen.ui.stops import Stops
+from flowgen.ui.stops import Stopped, Stops
 
 __all__ = ["build"]
 
 SECONDS_BETWEEN_FRAMES = 0.2
+SECONDS_AFTER_STOP = 0.4  # for pictures of what came before it: others wait
 FIRST_PRESET = "Fast"
 
 # Sizes arrive after a measurement, and by then the visitor may have set others: theirs stand.
@@ -92,7 +96,7 @@ def build(library: Library) -> None:
         if preset is not None:  # the sliders may not have heard yet what it comes to for this model and method
             num, steps = plan(name, method, preset)
         asked = {"num": num, "steps": steps, "seed": seed}
-        yield from show(library, name, value, method, asked, chosen, stopped=lambda: stops.asked(request.session_hash))
+        yield from show(library, name, value, method, asked, chosen, check=partial(stops.check, request))
 
     def plan(name: str, method: str, preset: str) -> tuple[int, int]:
         fitting = methods_of(library.load(arguments.model(library, name).name))
@@ -100,10 +104,10 @@ def build(library: Library) -> None:
         return pace.plan(PRESETS[arguments.choice("preset", preset, PRESETS)])
 
     def begin(request: gr.Request) -> None:
-        stops.begin(request.session_hash)
+        stops.begin(request)
 
     def end(request: gr.Request) -> None:
-        stops.ask(request.session_hash)
+        stops.ask(request)
 
     def take(chosen: Any, name: str) -> Any:
         return boxes_of(FILL, chosen, arguments.model(library, name))[0]
@@ -220,7 +224,7 @@ def show(
     asked: dict[str, Any],
     chosen: dict[str, Any],
     *,
-    stopped: Callable[[], bool],
+    check: Check,
 ) -> Iterator[str]:
     """The page's result as it comes, a few times a second; leaving this iterator ends the computation.
 
@@ -233,7 +237,7 @@ def show(
         method: a name in METHODS.
         asked: num, steps and seed, as the page sends them.
         chosen: the method's own settings, as the page sends them.
-        stopped: called at every step; True ends the run, which keeps what came so far.
+        check: raises Interrupted to end the run, which keeps what came so far.
     """
     meta = arguments.model(library, name)
     seen = read_box(value, meta.event_shape, meta.levels)
@@ -246,7 +250,7 @@ def show(
     yield view.results(view.status("Starting …", 0.0), view.pair(before, before, "being filled in"))
     try:
         link = _link(name, value, method, asked, options)
-        yield from _run(library, name, seen, before, method, options, asked, stopped, link)
+        yield from _run(library, name, seen, before, method, options, asked, check, link)
     except FlowgenError as error:  # such as what only the method knows of a hole
         yield view.blank(str(error))  # instead of what would look as if it went on
         raise
@@ -260,26 +264,35 @@ def _run(
     method: str,
     options: dict[str, Any],
     asked: dict[str, Any],
-    stopped: Callable[[], bool],
+    check: Check,
     link: str,
 ) -> Iterator[str]:
     model, stem = library.load(name), f"filled-seed{asked['seed']}"
     recorder = Recorder(seen.levels, seen.known, model.levels, METHODS[method])
     started = shown_at = time.monotonic()
     why = ""
-    for frame in recorder.watch(complete(model, seen.levels, seen.known, method=method, options=options, **asked)):
-        now = time.monotonic()
-        if frame.step == frame.num_steps:
-            break
-        if why := _why_now(stopped(), now - started):
-            break
-        if now - shown_at > SECONDS_BETWEEN_FRAMES:
-            shown_at = now
-            yield completion.running(frame, recorder.trace(), before, model.levels, now - started, stem)
+    frames = partial(complete, model, seen.levels, seen.known, method=method, options=options, **asked)
+    try:
+        for frame in recorder.watch(watched(begun(frames), check)):
+            now = time.monotonic()
+            if frame.step < frame.num_steps and now - shown_at > SECONDS_BETWEEN_FRAMES:
+                shown_at = now
+                yield completion.running(frame, recorder.trace(), before, model.levels, now - started, stem)
+    except Interrupted as end:
+        if recorder.last is None:
+            yield view.blank(str(end))
+            return
+        why = (
+            "stopped"
+            if isinstance(end, Stopped)
+            else f"ended after {LIMITS.seconds:.0f} s, the most that a run may take"
+        )
+    assert recorder.last is not None
     full = dataclasses.asdict(configure(METHODS[method], options))
     settings = {"model": name, "model_sha256": library.fingerprint(name), "method": method, "options": full, **asked}
     seconds = time.monotonic() - started
-    yield completion.ended(frame, recorder.result(settings), before, seconds, stem, why=why, link=link)
+    result = recorder.result(settings, seconds=SECONDS_AFTER_STOP if why else math.inf)
+    yield completion.ended(recorder.last, result, before, seconds, stem, why=why, link=link)
 
 
 def _link(name: str, value: Any, method: str, asked: dict[str, Any], options: dict[str, Any]) -> str:
@@ -291,8 +304,6 @@ def _link(name: str, value: Any, method: str, asked: dict[str, Any], options: di
     return copy_link("Inpaint", model=name, picture=seed, mask=packed(value["mask"]), method=method, **asked, **own)
 
 
-def _why_now(stopped: bool, seconds: float) -> str:
-    """Why a run is to end before its last step, or nothing."""
-    if stopped:
-        return "stopped"
-    return f"ended after {LIMITS.seconds:.0f} s, the most that a run may take" if seconds > LIMITS.seconds else ""
+def begun(frames: Callable[[], Iterator[Frame]]) -> Iterator[Frame]:
+    """The frames of a run, whose start is made when the first is asked for: it takes its time, too."""
+    yield from frames()

@@ -114,7 +114,15 @@ def offer_interpolate(library: Library) -> None:
     """The endpoint /interpolate."""
 
     def interpolate(model: str, start: Any, end: Any, frames: int, path: str) -> tuple[list[str], str, str, Any]:
-        """Walk from one image to another in a model's noise: the images on the way, a strip, and an animated PNG."""
+        """Walk from one image to another in a model's noise: the images on the way, a strip, and an animated PNG.
+
+        Args:
+            model: The model's name; see /models.
+            start: The first image, of any size and format.
+            end: The last image.
+            frames: How many images, 2 to 32, both ends included.
+            path: Along the sphere that the noise lies on, or in a straight line.
+        """
         begin, finish, num = check(model, start, end, frames, path)
         way: Path = "linear" if path == "linear" else "spherical"
         loaded = library.load(model)

@@ -42,6 +42,7 @@ def serve(checkpoints: Path, log: Path, app: Path = ROOT / "app.py") -> Iterator
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_TEMP_DIR": str(log.parent / "served"),
         "NO_PROXY": "127.0.0.1",
+        "PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)])),
     }
     with log.open("w") as output:
         server = subprocess.Popen([sys.executable, str(app)], cwd=ROOT, env=environment, stdout=output, stderr=output)
@@ -121,12 +122,18 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory, mnist: Images, cifar10
 
 
 @pytest.fixture(scope="session")
-def studio(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a studio that, whatever the tests ask of it, logs no traceback."""
-    log = tmp_path_factory.mktemp("studio") / "log.txt"
-    with serve(checkpoints, log) as address:
+def studio_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the studio writes down."""
+    return tmp_path_factory.mktemp("studio") / "log.txt"
+
+
+@pytest.fixture(scope="session")
+def studio(checkpoints: Path, studio_log: Path) -> Iterator[str]:
+    """The address of a studio that, whatever the tests ask of it, logs no traceback and no error that is its own."""
+    with serve(checkpoints, studio_log) as address:
         yield address
-    assert "Traceback" not in log.read_text()
+    assert "Traceback" not in studio_log.read_text()
+    assert '"level": "error"' not in studio_log.read_text()
 
 
 @pytest.fixture(scope="session")
