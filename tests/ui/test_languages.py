@@ -23,16 +23,13 @@ from .conftest import PATIENCE, ROOT, Visit
 expect.set_options(timeout=PATIENCE)
 
 FLOWGEN = ROOT / "flowgen"
-HTTP = {"door.py", "readiness.py"}  # what these say is for programs
+HTTP = {"door.py", "readiness.py", "tools.py"}  # what these say is for programs
 WHOLE = sorted(path for path in (FLOWGEN / "ui").glob("*.py") if path.name not in HTTP)  # the rest may be shown
 REFUSALS = [*sorted((FLOWGEN / "inference").rglob("*.py")), FLOWGEN / "data/pictures.py", FLOWGEN / "data/decoding.py"]
 ENGLISH_WORDS = re.compile(r"[A-Za-z']{2,}(?:,? [A-Za-z']{2,}){2,}")
 
 # What strangers to the page are told: callers over HTTP, whoever starts the server, and Python callers.
-ELSEWHERE = re.compile(
-    r"offer_\w+|endpoint|launch|_port|model_argument|whole_argument|UNREADABLE|NO_SUCH_ENDPOINT|_to_eight_bits|_white|"
-    r"TAKE_SIZES|theme"
-)
+ELSEWHERE = re.compile(r"offer_\w+|endpoint|launch|_port|\w+_argument|UNREADABLE|NO_SUCH_ENDPOINT|TAKE_SIZES|theme")
 # Parts of sentences that are translated whole, as the tests below show.
 PARTS = {
     "must be one of 7",
@@ -246,6 +243,11 @@ def test_nothing_english_is_left_on_the_chinese_page(visit: Visit, digit: Path) 
     expect(page.locator("#score-picture .fg-caption")).to_contain_text("模型看到的是")
     page.click("#score-run")
     expect(page.locator("#score-result .fg-score").first).to_contain_text("比特/维")
+    assert english_left(page) == []
+
+    page.get_by_role("tab", name="模型", exact=True).click()
+    page.locator("[data-model=gray] [data-do=sample]").click()
+    expect(page.locator("[data-model=gray] .fg-sheets img").first).to_be_visible()
     assert english_left(page) == []
 
 
