@@ -18,7 +18,7 @@ DOCS = ROOT / "docs"
 SIZES = {"desktop": DESKTOP, "phone": PHONE}
 THEMES = ("light", "dark")
 NO_FONT = '.fg-languages [lang="zh-CN"] { visibility: hidden; }'  # machines that test seldom have Chinese letters
-COLOURS = 128  # of a picture in the repository, which is to stay small
+COLOURS = 256  # of a picture in the repository, which is to stay small
 
 
 def generate(page: Page, digits: list[Path]) -> None:
@@ -98,7 +98,7 @@ def _photograph(page: Page, path: Path) -> None:
     page.evaluate("document.fonts.ready.then(() => true)")
     page.wait_for_timeout(500)
     with Image.open(io.BytesIO(page.screenshot(full_page=True))) as taken:
-        taken.convert("RGB").quantize(COLOURS).save(path, optimize=True)
+        taken.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
     sys.stdout.write(f"{path.relative_to(ROOT)}\n")
 
 

@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,6 +107,14 @@ def test_every_method_and_its_settings_are_explained(method: str) -> None:
     labels = [title(field.name) for field in dataclasses.fields(kernel)]
     for text in [about, *helps, *labels]:
         assert re.search("[\u4e00-\u9fff]", translate(text, CHINESE)), text
+
+
+def test_no_sentence_is_translated_twice() -> None:
+    def unique(pairs: list[tuple[str, str]]) -> dict[str, str]:
+        assert len({english for english, _ in pairs}) == len(pairs)
+        return dict(pairs)
+
+    assert json.loads((FLOWGEN / "ui/zh.json").read_text(), object_pairs_hook=unique) == catalogue(CHINESE)
 
 
 def test_a_translation_uses_the_fields_of_its_sentence() -> None:
