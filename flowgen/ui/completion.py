@@ -64,8 +64,9 @@ def _pictures(images: list[bytes], before: bytes, stem: str) -> str:
 
 def _summary(result: Result, stem: str) -> str:
     of = "the draws" if result.diagnostics.converged is not None else "the variants"
-    film = view.tile(result.film_webp(), "the run, animated", f"{stem}-run.webp", mime="image/webp")
-    mean = view.tile(result.mean_png(), f"mean of {of}", f"{stem}-mean.png")
+    still = result.mean_png()
+    film = view.tile(result.film_webp(), "the run, animated", f"{stem}-run.webp", mime="image/webp", still=still)
+    mean = view.tile(still, f"mean of {of}", f"{stem}-mean.png")
     deviation = view.tile(result.deviation_png(), f"deviation of {of}", f"{stem}-deviation.png")
     return f'<div class="fg-trio">{mean}{deviation}{film}</div>'
 

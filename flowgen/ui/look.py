@@ -58,7 +58,7 @@ def connect(box: gr.HTML, library: Library, model: gr.Dropdown, *, paint: bool =
         on_page(box.mask, look_at_mask, [box, model], box)
         on_page(box.blank, blank, model, box)
     on_page(box.sample, draw, [box, model], box, works=True)
-    on_page(model.change, look_again, [box, model], box)
+    on_page(model.input, look_again, [box, model], box)
     return on_page(box.upload, look, [box, model], box)
 
 
