@@ -11,19 +11,23 @@ from gradio.context import Context
 
 from flowgen.errors import FlowgenError
 from flowgen.hyperparameters import configure
-from flowgen.inference import KERNELS, METHODS, Recorder, complete, methods_of
+from flowgen.inference import KERNELS, METHODS, Recorder, Result, complete, methods_of
 from flowgen.inference.inpaint import check_known
 from flowgen.library import Library
 from flowgen.ui import arguments, completion, controls, view
 from flowgen.ui.events import on_page
+from flowgen.ui.gallery import connect_gallery, gallery_box, gallery_of
 from flowgen.ui.inpaint_endpoint import check_settings, offer_inpaint
 from flowgen.ui.limits import LIMITS
 from flowgen.ui.look import connect
 from flowgen.ui.pace import PRESETS, Paces, expected
-from flowgen.ui.picture import Seen, picture_box, read_box
+from flowgen.ui.picture import Seen, Value, picture_box, read_box
+from flowgen.ui.recipe import read_recipe
 from flowgen.ui.stops import Stops
 
 __all__ = ["build"]
+
+Shown = tuple[str, Value | None]  # the report, and once the run has ended, its gallery
 
 SECONDS_BETWEEN_FRAMES = 0.2
 FIRST_PRESET = "Fast"
@@ -66,11 +70,12 @@ def build(library: Library) -> None:
                 with gr.Row():
                     run = gr.Button("Fill in", variant="primary", elem_id="inpaint-run", elem_classes="fg-run")
                     stop = gr.Button("Stop", variant="stop", elem_id="inpaint-stop", elem_classes="fg-run")
-            shown = gr.HTML(
-                view.blank("Upload a picture or draw a sample, paint over a part of it, and press Fill in."),
-                elem_id="inpaint-result",
-                apply_default_css=False,
-            )
+            with gr.Column(elem_id="inpaint-result"):
+                gallery = gallery_box("inpaint-gallery")
+                shown = gr.HTML(
+                    view.blank("Upload a picture or draw a sample, paint over a part of it, and press Fill in."),
+                    apply_default_css=False,
+                )
 
     def inpaint(
         request: gr.Request,
@@ -82,7 +87,7 @@ def build(library: Library) -> None:
         steps: Any,
         seed: Any,
         *values: Any,
-    ) -> Iterator[str]:
+    ) -> Iterator[Shown]:
         own = dict(zip(knobs, values, strict=True))
         chosen = {field: value for (kernel, field), value in own.items() if kernel == method}
         if preset is not None:  # the sliders may not have heard yet what it comes to for this model and method
@@ -101,10 +106,10 @@ def build(library: Library) -> None:
     def end(request: gr.Request) -> None:
         stops.ask(request.session_hash)
 
-    def offer(name: str, preset: str | None, num: Any, steps: Any) -> list[Any]:
+    def offer(name: str, method: str, preset: str | None, num: Any, steps: Any) -> list[Any]:
         fitting = methods_of(library.load(arguments.model(library, name).name))
-        shown = choose(name, fitting[0], preset, num, steps)
-        return [gr.update(choices=_titled(fitting), value=fitting[0]), *shown]
+        method = method if method in fitting else fitting[0]
+        return [gr.update(choices=_titled(fitting), value=method), *choose(name, method, preset, num, steps)]
 
     def choose(name: str, method: str, preset: str | None, num: Any, steps: Any) -> list[Any]:
         reckoned = reckon(name, method, preset, num, steps)
@@ -118,10 +123,15 @@ def build(library: Library) -> None:
         num, steps = arguments.whole("num", num, 1, LIMITS.variants), arguments.whole("steps", steps, 1, LIMITS.steps)
         return view.note(f"{expected(paces, name, method, num, steps)}.")
 
-    connect(box, library, model, paint=True)
+    def restore(value: Any) -> list[Any]:
+        return restored(library, value, knobs) or [gr.skip()] * (6 + len(knobs))
+
+    looked = connect(box, library, model, paint=True)
+    settings = [model, method, preset, num, steps, seed, *knobs.values()]
+    on_page(looked.then, restore, box, settings, works=True)
     size = [preset, num, steps]
     reckonings = [
-        on_page(model.change, offer, [model, *size], [method, about, steps, *groups, cost], works=True),
+        on_page(model.change, offer, [model, method, *size], [method, about, steps, *groups, cost], works=True),
         on_page(method.input, choose, [model, method, *size], [about, steps, *groups, cost], works=True),
         on_page(preset.input, reckon, [model, method, *size], cost, works=True),
     ]
@@ -134,7 +144,8 @@ def build(library: Library) -> None:
         on_page(own.then, reckon, [model, method, *size], cost, works=True)
     begun = on_page(run.click, begin, None, None)
     inputs = [model, box, method, *size, seed, *knobs.values()]
-    on_page(begun.then, inpaint, inputs, shown, works=True)
+    on_page(begun.then, inpaint, inputs, [shown, gallery], works=True)
+    connect_gallery(gallery, box, library, model)
     on_page(stop.click, end, None, None)
     offer_inpaint(library)
 
@@ -148,6 +159,23 @@ def forecast(paces: Paces, name: str, method: str, preset: str) -> str:
     promise = f"{preset} answers within {wanted.seconds:.0f} s" if fits else "This method is slow, even in a few steps"
     text = f"{promise}: {expected(paces, name, method, num, steps)}."
     return f'<div data-preset="{preset}" data-num="{num}" data-steps="{steps}">{view.note(text)}</div>'
+
+
+def restored(library: Library, value: Any, knobs: dict[tuple[str, str], Any]) -> list[Any]:
+    """The settings of a completion that was uploaded: model, method, effort, size, seed, and the method's own; or none.
+
+    Args:
+        library: the models.
+        value: of the picture box.
+        knobs: the settings of every method, by method and name.
+    """
+    if not (isinstance(value, dict) and value.get("recipe")):
+        return []
+    recipe = read_recipe(library, value["recipe"])
+    fitting = _titled(methods_of(library.load(recipe.model)))
+    own = [recipe.options.get(field, gr.skip()) if kernel == recipe.method else gr.skip() for kernel, field in knobs]
+    method = gr.update(choices=fitting, value=recipe.method)
+    return [recipe.model, method, None, recipe.num, recipe.steps, recipe.seed, *own]
 
 
 def _method_menu(library: Library, name: str | None) -> gr.Dropdown:
@@ -190,7 +218,7 @@ def show(
     chosen: dict[str, Any],
     *,
     stopped: Callable[[], bool],
-) -> Iterator[str]:
+) -> Iterator[Shown]:
     """The page's result as it comes, a few times a second; leaving this iterator ends the computation.
 
     What can be refused at once is refused before anything is shown.
@@ -212,11 +240,12 @@ def show(
     configure(METHODS[method], options)
     check_known(library.load(name), seen.known)
     before = view.with_hole(seen.levels, seen.known, meta.levels)
-    yield view.results(view.status("Starting …", 0.0), view.pair(before, before, "being filled in"))
+    yield view.results(view.status("Starting …", 0.0), view.pair(before, before, "being filled in")), None
     try:
-        yield from _run(library, name, seen, before, method, options, asked, stopped)
+        for report, result in _run(library, name, seen, before, method, options, asked, stopped):
+            yield report, None if result is None else gallery_of(result, value, before)
     except FlowgenError as error:  # such as what only the method knows of a hole
-        yield view.blank(str(error))  # instead of what would look as if it went on
+        yield view.blank(str(error)), None  # instead of what would look as if it went on
         raise
 
 
@@ -229,7 +258,7 @@ def _run(
     options: dict[str, Any],
     asked: dict[str, Any],
     stopped: Callable[[], bool],
-) -> Iterator[str]:
+) -> Iterator[tuple[str, Result | None]]:
     model, stem = library.load(name), f"filled-seed{asked['seed']}"
     recorder = Recorder(seen.levels, seen.known, model.levels, METHODS[method])
     started = shown_at = time.monotonic()
@@ -242,11 +271,12 @@ def _run(
             break
         if now - shown_at > SECONDS_BETWEEN_FRAMES:
             shown_at = now
-            yield completion.running(frame, recorder.trace(), before, model.levels, now - started, stem)
+            yield completion.running(frame, recorder.trace(), before, model.levels, now - started, stem), None
     full = dataclasses.asdict(configure(METHODS[method], options))
     settings = {"model": name, "model_sha256": library.fingerprint(name), "method": method, "options": full, **asked}
     seconds = time.monotonic() - started
-    yield completion.ended(frame, recorder.result(settings), before, seconds, stem, why=why)
+    result = recorder.result(settings)
+    yield completion.ended(frame, result, seconds, stem, why=why), result
 
 
 def _why_now(stopped: bool, seconds: float) -> str:

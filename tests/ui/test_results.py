@@ -34,7 +34,8 @@ def test_a_stop_comes_too_late_for_what_is_whole(library: Library) -> None:
 def fill_in(library: Library, mnist: Images, mask: str, method: str = "in_order") -> Iterator[str]:
     box = filled(mnist.levels[0], 256, "a seven") | {"mask": mask}
     asked = {"num": 1, "steps": 2, "seed": 0}
-    return inpaint.show(library, "ordered", box, method, asked, {}, stopped=lambda: False)
+    for report, _ in inpaint.show(library, "ordered", box, method, asked, {}, stopped=lambda: False):
+        yield report
 
 
 @pytest.mark.parametrize(
