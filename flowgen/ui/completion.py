@@ -15,7 +15,7 @@ def running(frame: Frame, trace: Trace, before: bytes, num_levels: int, seconds:
     return view.results(shown, _pictures(images, before, stem), chart(trace, frame.num_steps))
 
 
-def ended(frame: Frame, result: Result, seconds: float, stem: str, *, why: str = "") -> str:
+def ended(frame: Frame, result: Result, seconds: float, stem: str, *, why: str = "", link: str = "") -> str:
     """The result beside its gallery: what the variants have in common, how far to trust them, and all to take away.
 
     Args:
@@ -24,14 +24,16 @@ def ended(frame: Frame, result: Result, seconds: float, stem: str, *, why: str =
         seconds: that it took.
         stem: what file names begin with.
         why: it ended early, or nothing.
+        link: to the same run, or why there is none.
     """
     archive = view.link(result.archive(), f"{stem}.zip", "Download everything (zip)", mime="application/zip")
+    inside = "<span>completions, mean, deviation, animation, trace, settings</span>"
     return view.results(
         view.status(_progress(frame, seconds, why), 1.0),
         _verdict(result.diagnostics),
         _summary(result, stem),
         chart(result.trace, frame.num_steps),
-        f'<div class="fg-links">{archive}<span>completions, mean, deviation, animation, trace, settings</span></div>',
+        f'<div class="fg-links">{archive}{inside}{link}</div>',
     )
 
 

@@ -27,7 +27,8 @@ function draw() {
   find("before").src = there ? photo.before : before;
   find("after").src = there ? photo.after : variants[selected];
   find("compare").classList.toggle("is-photo", Boolean(there));
-  find("caption").textContent = `seed ${seed}, #${selected}`;
+  find("seed").textContent = seed;
+  find("index").textContent = `#${selected}`;
   find("png").href = variants[selected];
   find("png").download = `filled-seed${seed}-${selected}.png`;
   find("photo-tools").hidden = !file;

@@ -36,7 +36,7 @@ _TEMPLATE = f"""
     <input type="range" data-part="slide" min="0" max="100" value="50" aria-label="Before and after">
     <b aria-hidden="true">before</b><b aria-hidden="true">after</b>
   </div>
-  <p class="fg-caption" data-part="caption" aria-live="polite"></p>
+  <p class="fg-caption" aria-live="polite"><span>Seed</span> <b data-part="seed"></b> <b data-part="index"></b></p>
   <div class="fg-tiles" data-part="variants" style="--tile:104px" role="group" aria-label="Choose a variant"></div>
   <div class="fg-tools">
     <a class="fg-tool" data-part="png" title="With the settings inside: drop it on the picture to restore them">PNG</a>

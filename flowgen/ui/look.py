@@ -18,6 +18,7 @@ from flowgen.data.pictures import Box, centred_box, mask_to_known, to_levels
 from flowgen.errors import FlowgenError
 from flowgen.library import Library
 from flowgen.ui import arguments, controls
+from flowgen.ui.boxes import SEEDS, is_wanted, wanted_seed
 from flowgen.ui.events import on_page
 from flowgen.ui.picture import Value, empty, filled, read_box
 from flowgen.ui.recipe import Recipe, find_recipe, read_recipe
@@ -48,8 +49,10 @@ def connect(box: gr.HTML, library: Library, model: gr.Dropdown, *, paint: bool =
     def look_at_mask(value: Any, name: str) -> Value:
         return or_why_not(see_mask, library, name, value)
 
-    def draw(name: str) -> Value:
-        return see_sample(library, name, random.randrange(100_000))
+    def draw(value: Any, name: str) -> Value:
+        if not is_wanted(value):
+            return see_sample(library, name, random.randint(0, SEEDS))
+        return see_sample(library, name, wanted_seed(value)) | {"mask": value.get("mask") or ""}
 
     def blank(name: str) -> Value:
         return see_blank(library, name)
@@ -58,7 +61,7 @@ def connect(box: gr.HTML, library: Library, model: gr.Dropdown, *, paint: bool =
         on_page(box.crop, look_at_crop, [box, model], box)
         on_page(box.mask, look_at_mask, [box, model], box)
         on_page(box.blank, blank, model, box)
-    on_page(box.sample, draw, model, box, works=True)
+    on_page(box.sample, draw, [box, model], box, works=True)
     on_page(model.change, look_again, [box, model], box)
     return on_page(box.upload, look, [box, model], box)
 
@@ -154,7 +157,7 @@ def see_again(library: Library, name: str, value: Value) -> Value:
     meta = arguments.model(library, name)
     fits = _fits(value, meta)
     if not value.get("file"):
-        return value if fits else empty()
+        return value if fits or is_wanted(value) else empty()
     try:
         size = arguments.open_upload("picture", value["file"]).size
     except FlowgenError as error:
@@ -203,7 +206,7 @@ def see_sample(library: Library, name: str, seed: int) -> Value:
     if not bool(x.isfinite().all()):
         raise FlowgenError(f"The sample of seed {seed} is not finite; draw another.")
     (levels,) = to_bytes(x, model.levels)
-    return filled(levels, model.levels, f"a sample of {name}, seed {seed}")
+    return filled(levels, model.levels, f"a sample of {name}, seed {seed}") | {"seed": seed, "of": name}
 
 
 def see_blank(library: Library, name: str) -> Value:

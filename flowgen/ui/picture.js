@@ -10,6 +10,7 @@
 //   view     data URL of that upload, made small, where the crop can be chosen; or null
 //   drawn    true where ink goes onto the picture
 //   caption  what the person is told about it, and trouble: what went wrong last
+//   seed     of the sample, where it is one, and of: its model; without a picture, the seed of the one to draw
 // and from the page alone:
 //   upload, mask_file  a new picture, and a new mask, for the server to look at
 
@@ -61,7 +62,8 @@ function paint(under) {
   under.forEach((index) => tint(index, 0.35));
   context.putImageData(shown, 0, 0);
   const share = mask.length ? mask.reduce((sum, hidden) => sum + hidden, 0) / mask.length : 0;
-  canvas.setAttribute("aria-label", `${current().caption || "Picture"}; ${Math.round(100 * share)} % to be filled in`);
+  const caption = current().caption || say("Picture");
+  canvas.setAttribute("aria-label", say("{caption}; {share} % to be filled in", { caption, share: Math.round(100 * share) }));
 }
 
 // Show what the server (or nobody yet) put into props.value.
@@ -84,6 +86,7 @@ function load() {
   if (!picture) {
     pixels = null;
     mask = new Uint8Array(0);
+    if (Number.isInteger(current().seed)) trigger("sample"); // a link names the sample
     return draw();
   }
   const image = new Image();

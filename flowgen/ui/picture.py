@@ -108,7 +108,7 @@ def picture_box(label: str, elem_id: str, *, paint: bool = False) -> gr.HTML:
 
 def empty(trouble: str = "") -> Value:
     """A box with nothing in it."""
-    nothing = dict.fromkeys(("picture", "file", "size", "crop", "view"))
+    nothing = dict.fromkeys(("picture", "file", "size", "crop", "view", "seed", "of"))
     return nothing | {"mask": "", "drawn": False, "caption": "", "trouble": trouble}
 
 

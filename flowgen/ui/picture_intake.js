@@ -1,17 +1,17 @@
 // Where pictures and masks come from: a file chosen, dropped or pasted, the camera, a sample, or a sheet to draw on.
 
-const say = (name) => (find("trouble").textContent = find("trouble").dataset[name]);
+const tell = (name) => (find("trouble").textContent = find("trouble").dataset[name]);
 let lens = null; // the camera's picture, while it is on
 
 async function send(file, as = "upload") {
   if (!file) return;
-  say("busy");
+  tell("busy");
   try {
     const { path } = await upload(file);
     put({ [as]: { path, orig_name: file.name, meta: { _type: "gradio.FileData" } } });
     as === "upload" ? trigger("upload") : trigger("mask");
   } catch {
-    say("failed");
+    tell("failed");
   }
 }
 
@@ -29,7 +29,7 @@ async function openCamera() {
     lookThrough(true);
     button("take").focus();
   } catch {
-    say("blind");
+    tell("blind");
   }
 }
 

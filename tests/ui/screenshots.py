@@ -44,6 +44,13 @@ def score(page: Page, digits: list[Path]) -> None:
     _upload(page, "score-picture", digits[1])
     page.click("#score-run")
     page.wait_for_selector("#score-result .fg-score")
+    page.wait_for_function("!document.querySelector('#score-result .fg-none, #score-result .fg-bar')")
+
+
+def models(page: Page, digits: list[Path]) -> None:
+    for name in ("gated_pixelcnn-mnist", "glow-mnist"):
+        page.click(f"[data-model={name}] [data-do=sample]")
+        page.wait_for_function(f"document.querySelectorAll('[data-model={name}] .fg-sheets figure').length >= 3")
 
 
 TABS: dict[str, Callable[[Page, list[Path]], None]] = {
@@ -51,6 +58,7 @@ TABS: dict[str, Callable[[Page, list[Path]], None]] = {
     "Interpolate": interpolate,
     "Inpaint": inpaint,
     "Score": score,
+    "Models": models,
 }
 
 
@@ -68,7 +76,7 @@ def main() -> None:
                     page.set_default_timeout(5 * PATIENCE)
                     page.goto(f"{studio}/?__theme=light")
                     page.get_by_role("tab", name=name, exact=True).click()
-                    page.wait_for_selector(f"#{name.lower()}-run")
+                    page.wait_for_selector(f"#{name.lower()}-run, #{name.lower()}-cards .fg-card")
                     TABS[name](page, digits)
                     _photograph(page, DOCS / "screenshots" / f"{name.lower()}-{device}.png")
                     if (name, device) == ("Inpaint", "desktop"):

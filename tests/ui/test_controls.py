@@ -16,7 +16,7 @@ from flowgen.inference import METHODS
 from flowgen.library import Library
 from flowgen.ui import TABS, controls
 from flowgen.ui.picture import empty, filled, read_box
-from flowgen.ui.score import costlier
+from flowgen.ui.scoring import costlier
 
 from .conftest import serve
 

@@ -34,7 +34,7 @@ def library(checkpoints: Path) -> Library:
 
 def fill_in(library: Library, box: Value, model: str = "colour") -> Value:
     *_, (_, gallery) = inpaint.show(
-        library, model, box, "langevin", dict(ASKED), {"step_size": 0.02}, stopped=lambda: False
+        library, model, box, "langevin", dict(ASKED), {"step_size": 0.02}, check=lambda: None
     )
     assert gallery is not None
     return gallery
@@ -89,12 +89,12 @@ def test_dropped_on_the_picture_it_restores_picture_hole_and_settings(
     seen = or_why_not(see_upload, library, "gray", uploaded(tmp_path / "filled.png"))  # whatever model is chosen
     assert torch.equal(read_box(seen, (3, 32, 32), 256).levels, cifar10.levels[0])
     assert (seen["mask"], seen["trouble"], seen["file"]) == (HOLE, "", None)
-    knobs: dict[tuple[str, str], Any] = {("langevin", "step_size"): None, ("mala", "step_size"): None}
-    model, method, preset, num, steps, seed, own, other = inpaint.restored(library, seen, knobs)
-    assert (model, method["value"], preset, num, steps, seed) == ("colour", "langevin", None, 3, 5, 7)
-    assert own == 0.02
-    assert other != 0.02, "another method's settings stay"
-    assert inpaint.restored(library, empty(), knobs) == []
+    asked = inpaint.asked_of(library, seen)
+    assert {name: asked[name] for name in ("model", "method", "num", "steps", "seed")} == {
+        "model": "colour", "method": "langevin", **ASKED,
+    }  # fmt: skip
+    assert asked["langevin.step_size"] == 0.02
+    assert inpaint.asked_of(library, empty()) == {}
 
 
 def test_a_model_that_changed_since_is_said(library: Library, of_sample: Value, tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_strangers_recipe_is_refused_and_its_picture_is_a_picture(
     assert "recipe" not in seen
     assert np.array_equal(levels_of(seen["picture"]), np.asarray(open_picture(content)))
     with pytest.raises(FlowgenError):
-        inpaint.restored(library, seen | {"recipe": text}, {})
+        inpaint.asked_of(library, seen | {"recipe": text})
 
 
 def test_other_metadata_is_not_looked_at(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_variants_are_chosen_compared_saved_and_restored(
     fill_in(page, 3)
     variants, after = page.locator(f"{GALLERY} .fg-variant"), page.locator(f"{GALLERY} [data-part=after]")
     expect(variants).to_have_count(3)
-    expect(page.locator(f"{GALLERY} .fg-caption")).to_have_text("seed 11, #0")
+    expect(page.locator(f"{GALLERY} .fg-caption")).to_have_text("Seed 11 #0")
     first = decoded(after)
     variants.nth(1).click()
     expect(variants.nth(1)).to_have_attribute("aria-pressed", "true")
@@ -131,7 +131,7 @@ def test_variants_are_chosen_compared_saved_and_restored(
     assert not np.array_equal(first, second)
     variants.nth(2).focus()
     page.keyboard.press("Enter")
-    expect(page.locator(f"{GALLERY} .fg-caption")).to_have_text("seed 11, #2")
+    expect(page.locator(f"{GALLERY} .fg-caption")).to_have_text("Seed 11 #2")
     expect(variants.nth(1)).to_have_attribute("aria-pressed", "false")
 
     slider, before = page.get_by_label("Before and after"), page.locator(f"{GALLERY} [data-part=before]")
