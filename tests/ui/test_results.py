@@ -59,7 +59,7 @@ def test_a_run_of_inpainting_keeps_what_came_before_its_stop(library: Library, m
     asked = {"num": 1, "steps": 8, "seed": 0}
 
     def fill(check: Check) -> Iterator[str]:
-        return inpaint.show(library, "gray", box, "mala", asked, {}, check=check)
+        return (report for report, _ in inpaint.show(library, "gray", box, "mala", asked, {}, check=check))
 
     *_, first = fill(stop_after(0))
     assert "Stopped before anything had come." in first
