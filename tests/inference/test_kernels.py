@@ -318,19 +318,16 @@ def test_chains_know_nothing_of_each_other(gaussian, name):
 
 @pytest.mark.parametrize("name", FOR_REALS)
 def test_a_start_that_is_impossible_is_refused(name):
-    for offset, sentence in (
-        (-torch.inf, "its density at the start is zero"),
-        (torch.nan, "at the start is not a number"),
-    ):
+    for offset in (-torch.inf, torch.nan):
         impossible = Target(lambda u, offset=offset: u.sum(1) + offset, StandardNormal((3,)), Reals(3), lambda u: u)
-        with pytest.raises(FlowgenError, match=f"impossible: .*{sentence}\\. Hide less or more"):
+        with pytest.raises(FlowgenError, match="impossible: its density at the start is zero or not a number, or"):
             KERNELS[name]().init(impossible, torch.zeros(2, 3))
 
 
 @pytest.mark.parametrize("name", ["mala", "gradient_ascent", "latent_ascent"])
 def test_a_start_without_a_slope_is_refused(name):
     steep = Target(lambda u: u.square().sum(1).sqrt(), StandardNormal((3,)), Reals(3), lambda u: u)
-    with pytest.raises(FlowgenError, match="its log-density at the start has no slope to follow"):
+    with pytest.raises(FlowgenError, match="or has no gradient"):
         KERNELS[name]().init(steep, torch.zeros(2, 3))
 
 

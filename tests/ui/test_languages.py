@@ -23,14 +23,14 @@ from .conftest import PATIENCE, ROOT, Visit
 expect.set_options(timeout=PATIENCE)
 
 FLOWGEN = ROOT / "flowgen"
-HTTP = {"door.py", "readiness.py"}  # what these say is for programs
+HTTP = {"door.py", "readiness.py", "tools.py"}  # what these say is for programs
 WHOLE = sorted(path for path in (FLOWGEN / "ui").glob("*.py") if path.name not in HTTP)  # the rest may be shown
 REFUSALS = [*sorted((FLOWGEN / "inference").rglob("*.py")), FLOWGEN / "data/pictures.py", FLOWGEN / "data/decoding.py"]
 ENGLISH_WORDS = re.compile(r"[A-Za-z']{2,}(?:,? [A-Za-z']{2,}){2,}")
 
 # What strangers to the page are told: callers over HTTP, whoever starts the server, and Python callers.
 ELSEWHERE = re.compile(
-    r"offer_\w+|endpoint|launch|_port|model_argument|whole_argument|UNREADABLE|NO_SUCH_ENDPOINT|_to_eight_bits|_white|"
+    r"offer_\w+|_options_argument|endpoint|launch|_port|model_argument|whole_argument|UNREADABLE|NO_SUCH_ENDPOINT|_to_eight_bits|_white|"
     r"TAKE_SIZES|theme"
 )
 # Parts of sentences that are translated whole, as the tests below show.

@@ -1,6 +1,5 @@
 """What a kernel is: `init` and `step` over a batch of chains, with its hyperparameters as its fields."""
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -74,15 +73,6 @@ def check_possible(log_density: Tensor, finite: Tensor) -> None:
     """
     if not bool(finite.all()):
         raise FlowgenError(
-            f"The model finds this picture impossible: {_what_is_wrong(float(log_density[~finite][0]))}. "
-            "Hide less or more of it, or choose another model or seed."
+            "The model finds this picture impossible: its density at the start is zero or not a number, or has no "
+            "gradient. Hide less or more of it, or choose another model or seed."
         )
-
-
-def _what_is_wrong(log_density: float) -> str:
-    """With the start of a chain that cannot begin there."""
-    if math.isnan(log_density):
-        return "its log-density at the start is not a number"
-    if math.isinf(log_density):
-        return f"its density at the start is {'zero' if log_density < 0 else 'infinite'}"
-    return "its log-density at the start has no slope to follow"
