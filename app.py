@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from flowgen.errors import FlowgenError
-from flowgen.space import SPACEFILE, enforce, read
+from flowgen.space import SPACEFILE, enforce, from_hub, read
 
 
 def main() -> None:
@@ -16,7 +16,9 @@ def main() -> None:
     from flowgen.library import Library
     from flowgen.ui.page import build, launch
 
-    launch(build(Library(memory_budget=manifest.limits.memory_megabytes * 2**20)))
+    budget = manifest.limits.memory_megabytes * 2**20
+    library = Library(elsewhere=from_hub(manifest), memory_budget=budget)
+    launch(build(library), library)
 
 
 if __name__ == "__main__":

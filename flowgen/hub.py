@@ -122,16 +122,21 @@ def sentences(subject: str) -> Iterator[None]:
         logging.set_verbosity(verbosity)
 
 
-def _why(error: BaseException | None) -> str:
-    """The reason in words, by the status that the Hub answered with, if it answered at all."""
+def _why(error: BaseException) -> str:
+    """The reason in words: by the status that the Hub answered with, else by what the system says."""
     from huggingface_hub.errors import HfHubHTTPError
 
-    while error is not None and not isinstance(error, HfHubHTTPError):
-        error = error.__cause__
-    if error is None:
-        return "the Hub cannot be reached, or what answers there is none"
-    status = error.response.status_code
-    return REFUSALS.get(status, OUT_OF_ORDER.format(status=status))
+    causes = [error]
+    while (cause := causes[-1].__cause__) is not None:
+        causes.append(cause)
+    for answered in causes:
+        if isinstance(answered, HfHubHTTPError):
+            status = answered.response.status_code
+            return REFUSALS.get(status, OUT_OF_ORDER.format(status=status))
+    for failed in causes:
+        if isinstance(failed, OSError) and failed.strerror:
+            return failed.strerror[0].lower() + failed.strerror[1:]
+    return "the Hub cannot be reached, or what answers there is none"
 
 
 def _shorten(name: str) -> str:

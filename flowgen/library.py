@@ -4,6 +4,7 @@ import hashlib
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from flowgen import hub
 from flowgen.checkpoint import Meta, count_numbers, read_meta
 from flowgen.checkpoint import load as load_checkpoint
 from flowgen.errors import FlowgenError
+from flowgen.interruption import asks
 from flowgen.models import ImageModel
 
 __all__ = ["Library", "checkpoint_directory", "describe", "find", "fingerprint", "load", "names"]
@@ -89,6 +91,7 @@ class Library:
 
     Args:
         directory: where they are; by default the library's own.
+        elsewhere: files of more models, by name.
         device: auto, cpu or cuda.
         memory_budget: bytes of weights to keep; the least recently used go first, the one in use always stays.
     """
@@ -97,10 +100,12 @@ class Library:
         self,
         directory: Path | None = None,
         *,
+        elsewhere: Mapping[str, Path] | None = None,
         device: str | torch.device = "auto",
         memory_budget: int = MEMORY_BUDGET,
     ) -> None:
         self.directory = directory or checkpoint_directory()
+        self.elsewhere = dict(elsewhere or {})
         self.device = device
         self.memory_budget = memory_budget
         self._loaded: OrderedDict[str, ImageModel] = OrderedDict()
@@ -109,7 +114,7 @@ class Library:
 
     def names(self) -> list[str]:
         """The names of the models, in alphabetical order."""
-        return names(self.directory)
+        return sorted({*names(self.directory), *self.elsewhere})
 
     def describe(self, name: str) -> Meta:
         """What a model says of itself.
@@ -153,7 +158,7 @@ class Library:
             path = self._path(name)
             version = _version(path)
             if name not in self._loaded or self._versions[name] != version:
-                self._loaded[name] = load_checkpoint(path, self.device)
+                self._loaded[name] = _interruptible(load_checkpoint(path, self.device))
                 self._versions[name] = version
             self._loaded.move_to_end(name)
             while len(self._loaded) > 1 and sum(map(_bytes, self._loaded.values())) > self.memory_budget:
@@ -166,7 +171,7 @@ class Library:
             raise FlowgenError(
                 f"There is no model {_shorten(name)!r}; there are {', '.join(self.names()) or 'none yet'}."
             )
-        return self.directory / f"{name}{SUFFIX}"
+        return self.elsewhere.get(name, self.directory / f"{name}{SUFFIX}")
 
 
 def _fetch(name: str) -> Path:
@@ -178,6 +183,12 @@ def _fetch(name: str) -> Path:
         )
     owner, repo, model = parts
     return hub.fetch(f"{owner}/{repo}", f"{model}{SUFFIX}", revision or None)
+
+
+def _interruptible(model: ImageModel) -> ImageModel:
+    assert isinstance(model, nn.Module)
+    asks(model)
+    return model
 
 
 def _bytes(model: ImageModel) -> int:

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import yaml
 
-from flowgen.commands.models import card
-
 if TYPE_CHECKING:
     from flowgen.checkpoint import Meta
 
@@ -40,6 +38,8 @@ def push(
 
 def with_card(readme: str, repo: str, meta: "Meta") -> str:
     """The README of a repository of models with one model's card in it, beside those of others that are there."""
+    from flowgen.card import card
+
     cards = {found["name"]: f"{found[0].rstrip()}\n" for found in SECTION.finditer(FRONT_MATTER.sub("", readme))}
     cards[meta.name] = card(meta)
     lead = f'Image models with exact likelihoods, for FlowGen: `flowgen.load("hf:{repo}/{meta.name}")`.'

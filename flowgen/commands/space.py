@@ -18,11 +18,14 @@ Root = Annotated[Path, typer.Option(help="the repository, with its Spacefile")]
 
 
 @app.command()
-def check(root: Root = Path()) -> None:
+def check(
+    root: Root = Path(),
+    hub: Annotated[bool, typer.Option("--hub", help="also fetch and check the models listed by a hub path")] = False,
+) -> None:
     """Find where the repository is not what its Spacefile says; exit code 1 if anywhere."""
     from flowgen.space import present
 
-    manifest, wrong = _checked(root)
+    manifest, wrong = _checked(root, hub=hub)
     for sentence in wrong:
         typer.echo(sentence)
     if wrong:
@@ -36,12 +39,14 @@ def check(root: Root = Path()) -> None:
 @app.command()
 def render(
     root: Root = Path(),
-    models: Annotated[bool, typer.Option("--models", help="also list the models in checkpoints/ anew")] = False,
+    models: Annotated[
+        bool, typer.Option("--models", help="also list the models in checkpoints/, and their cards, anew")
+    ] = False,
 ) -> None:
     """Write README.md's front matter and packages.txt as the Spacefile says."""
     from flowgen.space import SPACEFILE, read, render, render_models
 
-    changed = [SPACEFILE] if models and render_models(root) else []
+    changed = render_models(root) if models else []
     changed += render(root, read(root / SPACEFILE))
     typer.echo(f"Written: {', '.join(changed)}." if changed else "Everything is up to date.")
 
@@ -56,7 +61,7 @@ def deploy(
     """Create the Space on the Hub, or bring it up to date."""
     from flowgen.space import deploy, present
 
-    manifest, wrong = _checked(root)
+    manifest, wrong = _checked(root, hub=not dry_run)
     if wrong:
         raise FlowgenError(f"The Space is not in order, and was not deployed: {' '.join(wrong)}")
     sizes = present(root, manifest)
@@ -89,11 +94,11 @@ def smoke(
         raise typer.Exit(1)
 
 
-def _checked(root: Path) -> "tuple[Manifest, list[str]]":
+def _checked(root: Path, *, hub: bool) -> "tuple[Manifest, list[str]]":
     from flowgen.space import SPACEFILE, check, read
 
     manifest = read(root / SPACEFILE)
-    return manifest, check(root, manifest)
+    return manifest, check(root, manifest, hub=hub)
 
 
 def _total(sizes: dict[str, int]) -> str:

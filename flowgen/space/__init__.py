@@ -5,6 +5,7 @@ from flowgen.space.deploy import deploy
 from flowgen.space.files import present
 from flowgen.space.limits import GPU_TIME, LIMITS, GPUTime, Limits, enforce
 from flowgen.space.manifest import Manifest
+from flowgen.space.models import from_hub
 from flowgen.space.reading import SPACEFILE, read
 from flowgen.space.render import render, render_models
 
@@ -18,6 +19,7 @@ __all__ = [
     "check",
     "deploy",
     "enforce",
+    "from_hub",
     "present",
     "read",
     "render",

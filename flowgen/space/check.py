@@ -7,11 +7,9 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from flowgen import library
-from flowgen.checkpoint import Meta, read_meta
-from flowgen.errors import FlowgenError
+from flowgen.space.drift import drift, drift_on_hub
 from flowgen.space.files import LARGEST_FILE, LARGEST_SPACE, needed, present
-from flowgen.space.manifest import Listed, Manifest
+from flowgen.space.manifest import Manifest
 from flowgen.space.render import rendered, text_of
 
 __all__ = ["check"]
@@ -22,15 +20,18 @@ ZEROGPU_TORCH = ("2.8.0", "2.9.1", "2.10.0", "2.11.0")  # of which a Space on Ze
 READS = re.compile(r"""environ(?:\.get\(|\[)["'](\w+)["']""")
 
 
-def check(root: Path, manifest: Manifest) -> list[str]:
+def check(root: Path, manifest: Manifest, *, hub: bool = False) -> list[str]:
     """What is wrong, in a sentence each; nothing, if all is well.
 
     Args:
         root: the repository.
         manifest: its Spacefile.
+        hub: whether to fetch the models that it lists by a hub path, and check them too.
     """
-    parts = (_files, _models, _versions, _rendered, _environment)
-    return [sentence for part in parts for sentence in part(root, manifest)]
+    parts = (_files, drift, _versions, _rendered, _environment)
+    found = [sentence for part in parts for sentence in part(root, manifest)]
+    found += [sentence for model in manifest.models if hub and model.hub for sentence in drift_on_hub(model)]
+    return list(dict.fromkeys(found))
 
 
 def _files(root: Path, manifest: Manifest) -> Iterator[str]:
@@ -45,41 +46,6 @@ def _files(root: Path, manifest: Manifest) -> Iterator[str]:
     kept = [*(root / "checkpoints").rglob("*"), *(root / "flowgen").rglob("*")]
     for suspect in sorted(file for file in kept if file.suffix in PICKLED):
         yield f"{suspect.relative_to(root)} may hold weights that are no safetensors; convert them, or take it out."
-
-
-def _models(root: Path, manifest: Manifest) -> Iterator[str]:
-    listed = {model.name for model in manifest.models}
-    if len(listed) < len(manifest.models):
-        yield "Two models of the Spacefile have one name."
-    for name in library.names(root / "checkpoints"):
-        if name not in listed:
-            yield f"checkpoints/{name}.safetensors is not in the Spacefile; `flowgen space render --models` lists it."
-    for model in manifest.models:
-        if model.file and (root / model.file).is_file():
-            yield from _drift(root / model.file, model)
-
-
-def _drift(path: Path, model: Listed) -> Iterator[str]:
-    """Where a file is another one than the Spacefile says."""
-    try:
-        meta, found = read_meta(path), library.fingerprint(path)
-    except FlowgenError as error:
-        yield str(error)
-        return
-    facts = {
-        "sha256": (model.sha256, found),
-        "bytes": (model.bytes, path.stat().st_size),
-        "dataset": (model.dataset, meta.dataset),
-        "licence": (model.licence, meta.licence),
-        "bits_per_dim": (model.bits_per_dim, _bits(meta)),
-    }
-    for key, (said, is_) in facts.items():
-        if said != is_:
-            yield f"{model.file} has {key} {is_}, and the Spacefile says {said}; see `flowgen space render --models`."
-
-
-def _bits(meta: Meta) -> float | None:
-    return None if meta.bits_per_dim is None else round(meta.bits_per_dim, 4)
 
 
 def _versions(root: Path, manifest: Manifest) -> Iterator[str]:

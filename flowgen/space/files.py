@@ -4,7 +4,7 @@ from pathlib import Path
 
 from flowgen.space.manifest import Manifest
 from flowgen.space.reading import SPACEFILE
-from flowgen.space.render import PACKAGES, README
+from flowgen.space.render import CARDS, PACKAGES, README
 
 __all__ = ["FOLDERS", "LARGEST_FILE", "LARGEST_SPACE", "needed", "present"]
 
@@ -16,7 +16,7 @@ BYTECODE = "__pycache__"
 
 def needed(root: Path, manifest: Manifest) -> list[str]:
     """Paths of what the Space must have, in alphabetical order: sources, listed weights, and what they run on."""
-    single = [manifest.runtime.app_file, "LICENSE", README, SPACEFILE, "requirements.txt", "checkpoints/README.md"]
+    single = [manifest.runtime.app_file, "LICENSE", README, SPACEFILE, "requirements.txt", CARDS]
     if manifest.runtime.apt:
         single.append(PACKAGES)
     weights = [model.file for model in manifest.models if model.file]

@@ -1,19 +1,32 @@
 """What is written from the Spacefile: README.md's front matter, packages.txt, and its own list of models."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
 from flowgen import library
-from flowgen.checkpoint import write_atomically
+from flowgen.card import cards
+from flowgen.checkpoint import read_meta, write_atomically
 from flowgen.errors import FlowgenError
 from flowgen.space.manifest import Manifest
 from flowgen.space.reading import SPACEFILE, read
 
-__all__ = ["PACKAGES", "README", "front_matter", "packages", "render", "render_models", "rendered", "text_of"]
+__all__ = [
+    "CARDS",
+    "PACKAGES",
+    "README",
+    "cards_of",
+    "front_matter",
+    "packages",
+    "render",
+    "render_models",
+    "rendered",
+    "text_of",
+]
 
-README, PACKAGES = "README.md", "packages.txt"
+README, PACKAGES, CARDS = "README.md", "packages.txt", "checkpoints/README.md"
 FRONT_MATTER = re.compile(r"\A---\n.*?^---\n+", re.DOTALL | re.MULTILINE)
 MODELS = re.compile(r"^models:.*?(?=^[\w#]|\Z)", re.DOTALL | re.MULTILINE)
 
@@ -63,35 +76,42 @@ def render(root: Path, manifest: Manifest) -> list[str]:
     Raises:
         FlowgenError: if one cannot be read or written.
     """
-    changed = {name: text for name, text in rendered(root, manifest).items() if text != text_of(root / name)}
-    for name, text in changed.items():
-        if text:
-            write_atomically(root / name, text.encode())
-        else:
-            (root / name).unlink()
-    return list(changed)
+    return _write(root, rendered(root, manifest))
 
 
-def render_models(root: Path) -> bool:
-    """Write the Spacefile's list of files in checkpoints/ anew, as they are now; give whether it was out of date.
+def render_models(root: Path) -> list[str]:
+    """Write the Spacefile's list of the files in checkpoints/, and their cards, anew; give the names of what changed.
 
     Raises:
         FlowgenError: if a file cannot be read, or is not measured.
     """
-    manifest, path = read(root / SPACEFILE), root / SPACEFILE
-    entries = [model.model_dump(exclude_none=True) for model in manifest.models if model.hub]
+    entries = [model.model_dump(exclude_none=True) for model in read(root / SPACEFILE).models if model.hub]
     entries += [_entry(root, name) for name in library.names(root / "checkpoints")]
-    section = yaml.safe_dump({"models": entries}, sort_keys=False)
-    before = text_of(path)
+    section, before = yaml.safe_dump({"models": entries}, sort_keys=False), text_of(root / SPACEFILE)
     after = MODELS.sub(lambda _: section, before) if MODELS.search(before) else f"{before.rstrip()}\n\n{section}"
-    if after != before:
-        write_atomically(path, after.encode())
-    return after != before
+    return _write(root, {SPACEFILE: after, CARDS: cards_of(root)})
+
+
+def cards_of(root: Path) -> str:
+    """What checkpoints/README.md is to hold."""
+    names = library.names(root / "checkpoints")
+    return f"{cards(read_meta(root / 'checkpoints' / f'{name}.safetensors') for name in names)}\n"
+
+
+def _write(root: Path, texts: Mapping[str, str]) -> list[str]:
+    """Write those that are not there as they are to be; what is to hold nothing is deleted."""
+    changed = [name for name, text in texts.items() if text != text_of(root / name)]
+    for name in changed:
+        if texts[name]:
+            write_atomically(root / name, texts[name].encode())
+        else:
+            (root / name).unlink()
+    return changed
 
 
 def _entry(root: Path, name: str) -> dict[str, object]:
     file = f"checkpoints/{name}.safetensors"
-    meta = library.describe(str(root / file))
+    meta = read_meta(root / file)
     if meta.bits_per_dim is None:
         raise FlowgenError(f"{name} is not measured; `flowgen evaluate {name} --record` does that.")
     return {

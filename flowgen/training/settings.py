@@ -38,6 +38,12 @@ class Settings:
         default=0, metadata={"help": "keys initial weights, batches and noise", "min": 0, "max": 2**31 - 1}
     )
     mixed_precision: Literal["no", "bf16"] = field(default="no", metadata={"help": "precision of the nets"})
+    invertible: bool = field(
+        default=False,
+        metadata={
+            "help": "recompute a flow's activations by inversion: memory is flat in depth, a step 1.5 times as long"
+        },
+    )
 
     def __post_init__(self) -> None:
         self._check_budget()

@@ -9,14 +9,16 @@ from gradio.blocks import Block
 from gradio.components import Component
 from gradio.events import Dependency
 
+from flowgen.ui.job import attended
+from flowgen.ui.limits import LIMITS
 from flowgen.ui.refusals import polite, validator
 from flowgen.ui.spoken import spoken
 from flowgen.ui.zerogpu import on_gpu
 
 __all__ = ["endpoint", "on_page"]
 
-# Whatever computes with a model waits in this one line, so that requests never share the processors.
-MODEL_WORK: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+# Whatever computes with a model waits in this one line, so that requests do not fight for the processors.
+MODEL_WORK: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": LIMITS.concurrency}
 
 Components = Block | Sequence[Block] | None
 
@@ -28,6 +30,7 @@ def on_page(
     outputs: Components,
     *,
     works: bool = False,
+    js: str | None = None,
 ) -> Dependency:
     """Run `fn` on an event of the page; it gets the values as they were sent, and checks them itself.
 
@@ -35,16 +38,18 @@ def on_page(
 
     Args:
         works: whether it computes with a model, and therefore waits in line.
+        js: a function of the browser that makes the inputs.
     """
     line = MODEL_WORK if works else {"concurrency_limit": None}
     return event(
-        spoken(on_gpu(polite(fn)) if works else polite(fn)),
+        spoken(on_gpu(polite(attended(fn))) if works else polite(attended(fn))),
         inputs,
         outputs,
         preprocess=False,
         show_progress="minimal" if works else "hidden",
         api_name=f"page_{fn.__name__}",  # an endpoint of the same name is to have its name for itself
         api_visibility="private",
+        js=js,
         **line,
     )
 
@@ -68,7 +73,7 @@ def endpoint(
     line = MODEL_WORK if works else {"concurrency_limit": None}
     gr.on(
         [],
-        on_gpu(polite(fn)) if works else polite(fn),
+        on_gpu(polite(attended(fn))) if works else polite(attended(fn)),
         list(inputs),
         list(outputs),
         preprocess=False,

@@ -16,6 +16,7 @@ from flowgen.ui.words import COOKIE, ENGLISH, LANGUAGES, language_of, translate
 
 __all__ = ["DESCRIPTION", "Front", "switch"]
 
+HERE = Path(__file__).parent
 DESCRIPTION = (
     "Image models whose likelihood is exact: sample them, walk between images, fill in what is missing, and measure."
 )
@@ -30,10 +31,7 @@ HEAD = """<head>
 <meta name="theme-color" content="#f7f5f0" media="(prefers-color-scheme: light)">
 <meta name="theme-color" content="#10131a" media="(prefers-color-scheme: dark)">
 <script>window.flowgen = {flowgen};
-window.say = (text, fields = {{}}) =>
-  (window.flowgen.words[text] || text).replace(/\\{{(\\w+)\\}}/g, (_, name) => fields[name] ?? "");
-for (const [name, value] of [["language", window.flowgen.language], ["languages", [window.flowgen.language]]])
-  Object.defineProperty(navigator, name, {{ get: () => value, configurable: true }});</script>"""
+{script}</script>"""
 
 
 def switch() -> str:
@@ -88,7 +86,9 @@ def _announce(start: Any, length: int, language: str, *, remember: bool) -> None
 def page_in(page: str, language: str) -> str:
     """The page in a language: its layout, its head, and the words that its scripts need."""
     said = json.dumps({"language": language, "words": _words(language)}, ensure_ascii=False).replace("<", "\\u003c")
-    head = HEAD.format(description=html.escape(translate(DESCRIPTION, language), quote=True), flowgen=said)
+    description = html.escape(translate(DESCRIPTION, language), quote=True)
+    script = (HERE / "page.js").read_text(encoding="utf-8")
+    head = HEAD.format(description=description, flowgen=said, script=script)
     page = FOREIGN.sub("", page).replace("<head>", head, 1)
     page = page.replace('lang="en"', f'lang="{language}"', 1)
     return page if language == ENGLISH else CONFIG.sub(lambda found: _config_in(found, language), page, count=1)
@@ -97,7 +97,7 @@ def page_in(page: str, language: str) -> str:
 @functools.cache
 def _words(language: str) -> dict[str, str]:
     """The sentences that scripts say themselves."""
-    scripts = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.js"))]
+    scripts = [path.read_text(encoding="utf-8") for path in sorted(HERE.glob("*.js"))]
     return {text: translate(text, language) for script in scripts for text in SAID.findall(script)}
 
 

@@ -10,6 +10,7 @@
 //   view     data URL of that upload, made small, where the crop can be chosen; or null
 //   drawn    true where ink goes onto the picture
 //   caption  what the person is told about it, and trouble: what went wrong last
+//   seed     of the sample, where it is one, and of: its model; without a picture, the seed of the one to draw
 // and from the page alone:
 //   upload, mask_file  a new picture, and a new mask, for the server to look at
 
@@ -85,6 +86,7 @@ function load() {
   if (!picture) {
     pixels = null;
     mask = new Uint8Array(0);
+    if (Number.isInteger(current().seed)) trigger("sample"); // a link names the sample
     return draw();
   }
   const image = new Image();

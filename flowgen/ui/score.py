@@ -8,11 +8,13 @@ from typing import Any
 import gradio as gr
 
 from flowgen.evaluation import Attribution
+from flowgen.interruption import Check, Interrupted, watched
 from flowgen.library import Library
 from flowgen.models import FLOWS
 from flowgen.ui import arguments, controls, view
+from flowgen.ui.boxes import kept_box
 from flowgen.ui.events import on_page
-from flowgen.ui.limits import LIMITS
+from flowgen.ui.kept import Asked, keep
 from flowgen.ui.look import connect
 from flowgen.ui.picture import filled, picture_box, read_source
 from flowgen.ui.score_endpoint import offer_score
@@ -59,13 +61,20 @@ def build(library: Library) -> None:
             )
 
     def score(request: gr.Request, value: Any) -> Iterator[str]:
-        yield from run_of(library, value, stopped=partial(stops.asked, request.session_hash))
+        yield from run_of(library, value, check=partial(stops.check, request))
 
     def begin(request: gr.Request) -> None:
-        stops.begin(request.session_hash)
+        stops.begin(request)
 
     def end(request: gr.Request) -> None:
-        stops.ask(request.session_hash)
+        stops.ask(request)
+
+    def restore(sent: Any) -> list[Any]:
+        asked = Asked(sent)
+        if not asked.values:
+            return [gr.skip()] * 2
+        meta = asked.get("model", lambda name: arguments.model(library, name), library.describe(model.value))
+        return [meta.name, kept_box(asked, "picture", meta)]
 
     connect(box, library, model)
     begun = on_page(run.click, begin, None, None)
@@ -75,6 +84,7 @@ def build(library: Library) -> None:
         begun = on_page(button.click, begin, None, None)
         put = on_page(begun.then, _filler(library, kind), model, box, works=True)
         on_page(put.success, score, box, shown, works=True)
+    keep("Score", {"model": model, "picture": box}, restore, [model, box])
     offer_score(library)
 
 
@@ -88,25 +98,28 @@ def _filler(library: Library, kind: str) -> Callable[[str], Any]:
     return fill
 
 
-def run_of(library: Library, value: Any, *, stopped: Callable[[], bool]) -> Iterator[str]:
+def run_of(library: Library, value: Any, *, check: Check) -> Iterator[str]:
     """The scores of what a box holds, at once with the maps that cost nothing, and then with the flows' as they come.
 
-    Once `stopped` says so, or a run may not take longer, what there is is the result.
+    Once `check` has ended it, or a run may not take longer, what there is is the result.
 
     Raises:
         FlowgenError: if the box is empty, or there is no model.
     """
-    started, shown_at = time.monotonic(), 0.0
-    found, maps = scores(library, *read_source(value)), dict[str, Attribution]()
+    shown_at = 0.0
+    source = read_source(value)
+    yield view.results(view.status(f"asking {len(arguments.models(library))} models", 0.0))
+    found, maps = scores(library, *source), dict[str, Attribution]()
     known = landmarks(library, found[0].meta.name)
     possible = [score for score in found if score.bits is not None]
-    for score in sorted(possible, key=lambda each: each.meta.recipe in FLOWS):
-        for current in map_of(library, score):
-            maps[score.meta.name], now = current, time.monotonic()
-            if current.done < 1 and (stopped() or now - started > LIMITS.seconds):
-                yield show(found, maps, known, view.status("Stopped before every map was whole."))
-                return
-            if not current.exact and (now - shown_at > SECONDS_BETWEEN_VIEWS):
-                shown_at = now
-                yield show(found, maps, known, view.status(f"mapping {score.meta.name}", current.done))
+    try:
+        for score in sorted(possible, key=lambda each: each.meta.recipe in FLOWS):
+            for current in watched(map_of(library, score), check):
+                maps[score.meta.name], now = current, time.monotonic()
+                if not current.exact and (now - shown_at > SECONDS_BETWEEN_VIEWS):
+                    shown_at = now
+                    yield show(found, maps, known, view.status(f"mapping {score.meta.name}", current.done))
+    except Interrupted:
+        yield show(found, maps, known, view.status("Stopped before every map was whole."))
+        return
     yield show(found, maps, known)

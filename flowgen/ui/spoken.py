@@ -11,14 +11,23 @@ from typing import Any
 import gradio as gr
 from gradio.context import LocalContext
 
-from flowgen.ui.words import ENGLISH, catalogue, language_of, translate
+from flowgen.ui.words import ENGLISH, language_of, translate
 
 __all__ = ["in_html", "in_layout", "in_value", "spoken"]
 
-TEXTS = {"label", "info", "placeholder", "title", "description", "caption", "html_template"}  # properties that are text
+TEXTS = {
+    "label",
+    "info",
+    "placeholder",
+    "title",
+    "description",
+    "caption",
+    "trouble",
+    "html_template",
+}  # properties that are text
 PARAGRAPH = re.compile(r"(<(p|h1|h2|h3|h4|li|dd|summary)\b[^>]*>)(.*?)(</\2>)", re.DOTALL)
 BETWEEN_TAGS = re.compile(r"(>)([^<>]+)(<)")
-ATTRIBUTE = re.compile(r'(\b(?:aria-label|alt|title|placeholder)=")([^"]+)(")')
+ATTRIBUTE = re.compile(r'(\b(?:aria-label|alt|title|placeholder|data-busy|data-failed|data-blind)=")([^"]+)(")')
 
 
 def spoken(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,7 +82,7 @@ def in_html(source: str, language: str) -> str:
 
 def _paragraph(inner: str, language: str) -> str:
     """A sentence of ours may hold <b>; its translation then does too."""
-    return catalogue(language).get(inner, inner)
+    return translate(inner, language) if "<b>" in inner else inner
 
 
 def _text(text: str, language: str) -> str:

@@ -12,6 +12,7 @@ from flowgen.space import check, present, read, render, render_models
 from .conftest import ROOT
 
 GLOW = "checkpoints/glow-mnist.safetensors"
+CARDS = "checkpoints/README.md is not what the files in checkpoints/ say"
 
 
 def findings(root: Path) -> list[str]:
@@ -55,14 +56,15 @@ def write(name: str, content: bytes) -> Callable[[Path], object]:
         (write(GLOW, b"\x80\x04K\x01."), ["'glow-mnist' is damaged, or no safetensors file"]),
         (
             lambda root: (root / GLOW).write_bytes((root / "checkpoints/nice-mnist.safetensors").read_bytes()),
-            ["has sha256 3f11", "has bytes 2045552", "has bits_per_dim 1.3368, and the Spacefile says 1.0872"],
+            ["has sha256 3f11", "has bytes 2045552", "has bits_per_dim 1.3368, and the Spacefile says 1.0872", CARDS],
         ),
-        (remeasure, ["has sha256", "has dataset other", "has licence MIT", "has bits_per_dim 1.0"]),
-        (lambda root: (root / GLOW).unlink(), [f"{GLOW} is missing"]),
+        (remeasure, ["has sha256", "has dataset other", "has licence MIT", "has bits_per_dim 1.0", CARDS]),
+        (lambda root: (root / GLOW).unlink(), [f"{GLOW} is missing", CARDS]),
+        (edit("checkpoints/README.md", "1.0872 bits", "1.0772 bits"), [CARDS]),
         (lambda root: (root / "LICENSE").unlink(), ["LICENSE is missing"]),
         (
             lambda root: (root / GLOW).rename(root / "checkpoints/new.safetensors"),
-            [f"{GLOW} is missing", "checkpoints/new.safetensors is not in the Spacefile"],
+            [f"{GLOW} is missing", "checkpoints/new.safetensors is not in the Spacefile", CARDS],
         ),
         (write("checkpoints/old.pt", b"PK"), ["checkpoints/old.pt may hold weights that are no safetensors"]),
         (write("flowgen/ui/film.mp4", bytes(10_000_001)), ["flowgen/ui/film.mp4 has 10,000,001 bytes; a file may"]),
@@ -83,9 +85,9 @@ def write(name: str, content: bytes) -> Callable[[Path], object]:
         ),
     ],
     ids=[
-        "pickle", "other weights", "header", "model gone", "file gone", "renamed", "suffix", "large", "gradio range",
-        "gradio pin", "torch", "python", "classifier", "front matter", "no front matter", "packages", "no packages",
-        "variable", "variable renamed", "listed twice",
+        "pickle", "other weights", "header", "model gone", "cards", "file gone", "renamed", "suffix", "large",
+        "gradio range", "gradio pin", "torch", "python", "classifier", "front matter", "no front matter", "packages",
+        "no packages", "variable", "variable renamed", "listed twice",
     ],
 )  # fmt: skip
 def test_drift_is_found(repository: Path, change: Callable[[Path], object], sentences: list[str]) -> None:

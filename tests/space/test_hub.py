@@ -1,5 +1,7 @@
 """What is deployed and pushed, against a Hub that checks the requests, and what it refuses."""
 
+import errno
+import hashlib
 import os
 import subprocess
 import sys
@@ -18,7 +20,10 @@ from flowgen.__main__ import main
 from flowgen.checkpoint import Meta, build, save_checkpoint
 from flowgen.errors import FlowgenError
 from flowgen.hub import sentences
-from flowgen.space import present, read
+from flowgen.library import Library
+from flowgen.space import Manifest, check, from_hub, present, read, render
+from flowgen.space.manifest import Listed
+from flowgen.space.render import front_matter
 
 from .conftest import ROOT
 from .stand_in import TOKEN, Hub, serve_hub
@@ -223,6 +228,55 @@ def test_a_revision_can_be_named(versions: tuple[bytes, bytes]) -> None:
     assert library.find("hf:someone/models/one").read_bytes() == second
 
 
+def listed(manifest: Manifest, content: bytes, **other: object) -> Manifest:
+    """The manifest with someone/models/one as it was at a commit."""
+    facts = {
+        "hub": "someone/models/one",
+        "revision": "a" * 40,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+        "dataset": META.dataset,
+        "licence": META.licence,
+        "bits_per_dim": META.bits_per_dim,
+    }
+    return manifest.model_copy(update={"models": [*manifest.models, Listed.model_validate(facts | other)]})
+
+
+def test_a_model_that_the_spacefile_lists_by_a_hub_path(
+    hub: Hub, versions: tuple[bytes, bytes], repository: Path
+) -> None:
+    manifest = listed(read(repository / "Spacefile"), versions[0])
+    hub.of("model", "someone/models").revisions["a" * 40] = {"one.safetensors": versions[0]}
+    (path,) = from_hub(manifest).values()
+    assert path.read_bytes() == versions[0]
+    library = Library(repository / "none", elsewhere=from_hub(manifest))
+    assert library.names() == ["one"]
+    assert library.load("one").event_shape == (1, 8, 8)
+    front = yaml.safe_load(front_matter(manifest).split("---\n")[1])
+    assert front["models"] == ["someone/models"]
+    assert front["preload_from_hub"] == [f"someone/models one.safetensors {'a' * 40}"]
+    render(repository, manifest)
+    assert check(repository, manifest, hub=True) == []
+    assert "checkpoints/one.safetensors" not in present(repository, manifest)
+
+
+def test_what_a_hub_path_holds_is_not_what_is_listed(
+    hub: Hub, versions: tuple[bytes, bytes], repository: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = read(repository / "Spacefile")
+    hub.of("model", "someone/models").revisions["a" * 40] = {"one.safetensors": versions[1]}
+    other = listed(before, versions[0])
+    assert from_hub(other) == {}
+    assert "is not the file that the Spacefile lists, by its sha256" in caplog.text
+    assert any("by its sha256" in said for said in check(repository, other, hub=True))
+    figure = listed(before, versions[1], bits_per_dim=1.4, licence="MIT")
+    said = [sentence for sentence in check(repository, figure, hub=True) if sentence.startswith("hf:")]
+    assert ["licence Apache-2.0" in said[0], "bits_per_dim 1.5" in said[1], len(said)] == [True, True, 2]
+    gone = listed(before, versions[1], revision="b" * 40)
+    assert from_hub(gone) == {}
+    assert "it is not there" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
@@ -264,3 +318,8 @@ def test_what_the_client_says_of_its_tries_is_not_told(caplog: pytest.LogCapture
         try_in_vain()
     log.warning("This concerns somebody else.")
     assert caplog.messages == ["This concerns somebody else."]
+
+
+def test_a_full_disk_is_not_the_hubs_fault() -> None:
+    with pytest.raises(FlowgenError, match="'someone/models': no space left on device"), sentences("someone/models"):
+        raise RuntimeError("while downloading") from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

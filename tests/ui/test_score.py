@@ -34,7 +34,8 @@ def box(mnist: Images) -> dict[str, Any]:
 
 
 def test_exact_maps_come_at_once_and_the_flows_after_them(library: Library, mnist: Images) -> None:
-    first, *_, last = run_of(library, box(mnist), stopped=lambda: False)
+    asking, first, *_, last = run_of(library, box(mnist), stopped=lambda: False)
+    assert "asking 3 models" in asking
     assert first.count("map to come") == 1, "colour, a flow, follows gray, a flow"
     assert "which add up to" in first
     assert "mapping gray" in first or "mapping colour" in first
