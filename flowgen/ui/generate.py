@@ -98,8 +98,8 @@ def show(
     """
     started, shown_at = time.monotonic(), 0.0  # the first row is shown at once
     chosen = None if label == ANY_CLASS else label
+    drawing = draw(library, name, num, temperature, seed, chosen)  # which refuses what no link can hold
     link = copy_link("Generate", model=name, **{"class": chosen}, num=num, temperature=temperature, seed=seed)
-    drawing = draw(library, name, num, temperature, seed, chosen)
     done, levels = 0.0, torch.empty(0)
     try:
         for done, levels in watched(drawing, check):

@@ -5,6 +5,7 @@ import base64
 import io
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ def session(studio: str, *calls: tuple[str, dict[str, Any]]) -> tuple[list[Tool]
             await client.initialize()
             return (await client.list_tools()).tools, [await client.call_tool(*call) for call in calls]
 
-    return asyncio.run(talk())
+    with ThreadPoolExecutor(1) as thread:  # the browser of other tests has this one's event loop
+        return thread.submit(lambda: asyncio.run(talk())).result()
 
 
 def data_url(path: Path) -> str:
