@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from PIL import Image, ImageDraw
 
@@ -14,6 +15,7 @@ from flowgen.errors import FlowgenError
 __all__ = ["Probe", "probes"]
 
 SIDE = 28
+PATHS = ("/", "/ready")  # the page, and whether it can serve
 SMALL = {"num": 1, "frames": 3, "steps": 2, "temperature": 0.8, "seed": 0, "path": "spherical", "label": None}
 
 
@@ -22,7 +24,7 @@ class Probe:
     """What became of a call.
 
     Args:
-        endpoint: its name.
+        endpoint: its name, or the path.
         passed: whether it answered, with files that are pictures where it gives files.
         seconds: that it took.
         said: what came back, or why not, in a few words.
@@ -35,7 +37,7 @@ class Probe:
 
 
 def probes(url: str, timeout: float) -> Iterator[Probe]:
-    """Call the endpoints of a studio one after the other.
+    """Ask a studio for its page, whether it is ready, and for what each of its endpoints gives.
 
     Args:
         url: its address.
@@ -52,6 +54,8 @@ def probes(url: str, timeout: float) -> Iterator[Probe]:
         except Exception as error:  # whatever the address may turn out to be
             raise FlowgenError(f"No studio answers at {url!r} ({type(error).__name__}).") from None
         try:
+            for path in PATHS:
+                yield _get(url.rstrip("/"), path, timeout)
             endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
             given = SMALL | _pictures(Path(folder)) | {"model": _first_model(client)}
             for name, endpoint in endpoints.items():
@@ -59,6 +63,16 @@ def probes(url: str, timeout: float) -> Iterator[Probe]:
                 yield _call(client, name, {key: given[key] for key in asked if key in given}, timeout)
         finally:
             client.close()
+
+
+def _get(url: str, path: str, timeout: float) -> Probe:
+    started = time.monotonic()
+    try:
+        with urlopen(url + path, timeout=timeout) as answer:
+            passed, said = True, f"{len(answer.read()):,} bytes"
+    except OSError as error:  # a status of 400 and more is one, too
+        passed, said = False, str(error)
+    return Probe(path, passed, time.monotonic() - started, said)
 
 
 def _first_model(client: Any) -> str:

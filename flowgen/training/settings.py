@@ -36,6 +36,12 @@ class Settings:
     )
     seed: int = field(default=0, metadata={"help": "keys initial weights, batches and noise"})
     mixed_precision: Literal["no", "bf16"] = field(default="no", metadata={"help": "precision of the nets"})
+    invertible: bool = field(
+        default=False,
+        metadata={
+            "help": "recompute a flow's activations by inversion: memory is flat in depth, a step 1.5 times as long"
+        },
+    )
 
     def __post_init__(self) -> None:
         self._check_budget()

@@ -32,7 +32,7 @@ def test_every_endpoint_of_a_studio_answers(studio: str, smoke: Smoke) -> None:
     code, lines = smoke(studio)
     assert code == 0, lines
     endpoints = httpx.get(f"{studio}/gradio_api/info", trust_env=False).json()["named_endpoints"]
-    assert [line.split()[1] for line in lines] == list(endpoints)
+    assert [line.split()[1] for line in lines] == ["/", "/ready", *endpoints]
     assert all(line.startswith("ok ") for line in lines)
 
 
@@ -88,6 +88,8 @@ def test_endpoints_out_of_order_are_told_and_the_others_called_all_the_same(brok
     assert code == 1
     said = {line.split()[1]: line for line in lines}
     assert said["/models"].startswith("ok ")
+    assert said["/ready"].startswith("FAILED")
+    assert "404" in said["/ready"]
     assert said["/inpaint"].startswith("ok ")
     assert said["/sample"].startswith("FAILED")
     assert "out of order" in said["/sample"]

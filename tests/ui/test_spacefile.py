@@ -1,9 +1,10 @@
-"""The Spacefile beside app.py decides what the page allows, and without a sound one nothing is served."""
+"""The Spacefile beside app.py decides what the page allows and offers, and without a sound one nothing is served."""
 
 import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -13,7 +14,7 @@ from gradio_client import Client, handle_file
 from ..space.stand_in import Repository, serve_hub
 from .conftest import ROOT, change, serve
 
-LISTED = """models:
+LISTED = """
 - hub: someone/models/{name}
   revision: {revision}
   sha256: {sha256}
@@ -24,45 +25,50 @@ LISTED = """models:
 """
 
 
-def test_its_models_on_the_hub_are_offered_and_one_that_is_not_what_it_was_is_left_out(
-    app: Path, checkpoints: Path, digit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    content = (checkpoints / "gray.safetensors").read_bytes()
-    facts = {"revision": "a" * 40, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    sound, forged = LISTED.format(name="far", **facts), LISTED.format(name="forged", **facts).split("\n", 1)[1]
-    text = app.with_name("Spacefile").read_text(encoding="utf-8")
-    app.with_name("Spacefile").write_text(f"{text.split('models:')[0]}{sound}{forged}", encoding="utf-8")
-    with serve_hub() as hub:
-        files = {"far.safetensors": content, "forged.safetensors": content[:-1] + b"!"}
-        hub.repositories["model", "someone/models"] = Repository(revisions={"a" * 40: files})
-        monkeypatch.setenv("HF_ENDPOINT", hub.address)
-        monkeypatch.setenv("HF_HOME", str(tmp_path))
-        with serve(checkpoints, tmp_path / "log.txt", app) as studio:
-            client = Client(studio, verbose=False)
-            assert [model["name"] for model in client.predict(api_name="/models")] == [
-                "colour",
-                "far",
-                "gray",
-                "ordered",
-            ]
-            scores = client.predict(handle_file(digit), api_name="/score")
-            client.close()
-    bits = {score["model"]: score["bits_per_dim"] for score in scores}
-    assert bits["far"] == bits["gray"]
-    assert "hf:someone/models/forged" in (tmp_path / "log.txt").read_text()
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("own") / "log.txt"
 
 
-def test_its_limits_are_what_the_page_and_the_endpoints_allow(app: Path, checkpoints: Path) -> None:
+@pytest.fixture(scope="module")
+def own(app: Path, checkpoints: Path, log: Path) -> Iterator[str]:
+    """A studio with other limits, and two models on a Hub, of which one is not what is listed."""
     change(app, "images: 64", "images: 5")
     change(app, "upload_megabytes: 20", "upload_megabytes: 1")
-    with serve(checkpoints, app.with_name("log.txt"), app) as studio, httpx.Client(trust_env=False) as client:
-        arguments = client.get(f"{studio}/gradio_api/info").json()["named_endpoints"]["/sample"]["parameters"]
+    content = (checkpoints / "gray.safetensors").read_bytes()
+    facts = {"revision": "a" * 40, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    models = "".join(LISTED.format(name=name, **facts) for name in ("far", "forged"))
+    change(app, "\nmodels:\n", f"\nmodels:{models}")
+    with serve_hub() as hub, pytest.MonkeyPatch.context() as patch:
+        files = {"far.safetensors": content, "forged.safetensors": content[:-1] + b"!"}
+        hub.repositories["model", "someone/models"] = Repository(revisions={"a" * 40: files})
+        patch.setenv("HF_ENDPOINT", hub.address)
+        patch.setenv("HF_HOME", str(log.with_name("hf")))
+        with serve(checkpoints, log, app) as address:
+            yield address
+
+
+def test_its_limits_are_what_the_page_and_the_endpoints_allow(own: str) -> None:
+    with httpx.Client(trust_env=False, timeout=60) as client:
+        arguments = client.get(f"{own}/gradio_api/info").json()["named_endpoints"]["/sample"]["parameters"]
         assert arguments[1]["label"] == "How many images, 1 to 5"
         call = {"data": ["gray", 6, 0.8, 0, None]}
-        refused = client.post(f"{studio}/gradio_api/call/sample", json=call)
+        refused = client.post(f"{own}/gradio_api/call/sample", json=call)
         assert "num must be a whole number from 1 to 5, not 6" in refused.text
         upload = {"files": ("large.png", bytes(1_100_000))}
-        assert client.post(f"{studio}/gradio_api/upload", files=upload).status_code == 413
+        assert client.post(f"{own}/gradio_api/upload", files=upload).status_code == 413
+
+
+def test_its_models_on_the_hub_are_offered_and_one_that_is_not_what_is_listed_is_left_out(
+    own: str, digit: Path, log: Path
+) -> None:
+    client = Client(own, verbose=False)
+    assert [model["name"] for model in client.predict(api_name="/models")] == ["colour", "far", "gray", "ordered"]
+    scores = client.predict(handle_file(digit), api_name="/score")
+    client.close()
+    bits = {score["model"]: score["bits_per_dim"] for score in scores}
+    assert bits["far"] == bits["gray"]
+    assert f"hf:someone/models/forged@{'a' * 40} is not the file that the Spacefile lists" in log.read_text()
 
 
 @pytest.mark.parametrize(
@@ -73,10 +79,8 @@ def test_its_limits_are_what_the_page_and_the_endpoints_allow(app: Path, checkpo
     ],
     ids=["broken", "missing"],
 )
-def test_without_a_sound_one_the_app_ends_with_a_sentence(
-    app: Path, tmp_path: Path, spacefile: str | None, sentence: str
-) -> None:
-    (tmp_path / "app.py").write_bytes(app.read_bytes())
+def test_without_a_sound_one_the_app_ends_with_a_sentence(tmp_path: Path, spacefile: str | None, sentence: str) -> None:
+    (tmp_path / "app.py").write_bytes((ROOT / "app.py").read_bytes())
     if spacefile is not None:
         (tmp_path / "Spacefile").write_text(spacefile)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -1,12 +1,13 @@
 """Whose run a word ends, and for how long it is kept."""
 
+import multiprocessing
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from flowgen.interruption import Interrupted
-from flowgen.ui.stops import MOST, Stops
+from flowgen.ui.stops import PLACES, Stops
 from flowgen.ui.visitors import COOKIE
 
 
@@ -37,10 +38,24 @@ def test_a_session_hash_alone_ends_nobodys_run() -> None:
     assert stops.asked(own)
 
 
-def test_words_are_forgotten_the_oldest_first() -> None:
+def test_words_take_no_more_and_more_room() -> None:
     stops = Stops()
-    for i in range(MOST + 100):
+    for i in range(2 * PLACES):
         stops.ask(request(f"{i}"))
-    assert len(stops) == MOST
-    assert not stops.asked(request("99"))
-    assert stops.asked(request("100"))
+        assert stops.asked(request(f"{i}"))
+    assert PLACES // 2 < len(stops) <= PLACES
+
+
+def test_a_word_reaches_a_run_in_a_process_that_was_forked_before() -> None:
+    stops, a = Stops(), request("a")
+    fork = multiprocessing.get_context("fork")
+    reader, writer = fork.Pipe(duplex=False)
+    asked, answer = fork.Pipe(duplex=False)
+    run = fork.Process(target=lambda: [answer.send(stops.asked(a)) for _ in range(2) if reader.recv()])
+    run.start()
+    writer.send("before")
+    assert not asked.recv()
+    stops.ask(a)
+    writer.send("after")
+    assert asked.recv()
+    run.join()

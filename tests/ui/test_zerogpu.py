@@ -9,12 +9,13 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from flowgen.commands.smoke import probes
 from flowgen.ui.zerogpu import on_gpu, seconds_of
 
 from .conftest import PATIENCE, ROOT, change, serve
+from .test_page import choose_model, set_number
 
 
 @pytest.fixture(scope="module")
@@ -59,15 +60,20 @@ def test_a_sentence_comes_out_of_the_other_process(space: str, digit: Path, tmp_
 
 
 @pytest.mark.browser
-def test_the_page_works_in_another_process(space: str, lent: Path, browser: Browser) -> None:
+def test_the_page_works_in_another_process_and_stop_reaches_it(space: str, lent: Path, browser: Browser) -> None:
     context = browser.new_context()
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
     page.goto(space)
+    choose_model(page, "generate", "ordered")
+    set_number(page, "generate-num", 64)
     page.click("#generate-run")
-    page.wait_for_selector("#generate-result .fg-links a")
+    status = page.locator("#generate-result .fg-status")
+    expect(status).to_contain_text("row by row", timeout=PATIENCE)
+    page.click("#generate-stop")
+    expect(status).to_contain_text("stopped after", timeout=PATIENCE)
     context.close()
-    assert asked(lent)["generate"] == 10 + 24
+    assert asked(lent)["generate"] == 10 + 64
 
 
 @pytest.mark.parametrize(
