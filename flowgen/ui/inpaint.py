@@ -119,9 +119,10 @@ def build(library: Library) -> None:
 
     def offer(name: str, method: str, preset: str | None, num: Any, steps: Any) -> list[Any]:
         fitting = methods_of(library.load(arguments.model(library, name).name))
-        method = method if method in fitting else fitting[0]
-        shown = choose(name, method, preset, num, steps)
-        return [gr.update(choices=_titled(fitting), value=method), *shown]
+        menu: dict[str, Any] = gr.update(choices=_titled(fitting))  # the visitor may have chosen another meanwhile
+        if method not in fitting:
+            method, menu = fitting[0], menu | {"value": fitting[0]}
+        return [menu, *choose(name, method, preset, num, steps)]
 
     def restore(sent: Any) -> list[Any]:
         asked = Asked(sent)

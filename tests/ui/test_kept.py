@@ -117,8 +117,6 @@ def test_a_refresh_loses_nothing(visit: Visit, digit: Path) -> None:
         assert hidden(page, "inpaint-picture") == painted > 0
         assert (value_of(page, "inpaint-num"), value_of(page, "inpaint-steps")) == ("3", "77")
         expect(page.locator("#inpaint-about")).to_contain_text("Metropolis-adjusted")
-    choose_model(page, "inpaint", "colour")  # the upload itself is still there for a model that sees it otherwise
-    expect(page.locator("#inpaint-picture .fg-caption")).to_contain_text("seen as 32 x 32 colour")
     open_tab(page, "Generate")
     expect(page.locator("#generate-model input")).to_have_value("ordered")
     expect(page.locator("#generate-class input")).to_have_value("7")
