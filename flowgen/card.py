@@ -1,11 +1,19 @@
 """A model's card, in Markdown: what it is, how good, how it was made."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from flowgen.checkpoint import Meta
 
-__all__ = ["card", "cards"]
+__all__ = ["body", "card", "cards"]
+
+FRONT_MATTER = re.compile(r"\A---\n.*?^---\n+", re.DOTALL | re.MULTILINE)
+
+
+def body(readme: str) -> str:
+    """A README without the front matter that the Hub reads."""
+    return FRONT_MATTER.sub("", readme)
 
 
 def cards(metas: Iterable[Meta]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from flowgen.errors import FlowgenError
 
-__all__ = ["Kind", "create", "fetch", "publish", "sentences"]
+__all__ = ["Kind", "create", "fetch", "publish", "sentences", "shorten"]
 
 Kind = Literal["model", "space"]
 NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -20,7 +20,7 @@ NAME = re.compile(r"[\w.-]+/[\w.-]+")
 REFUSALS = {
     400: "the Hub finds the request malformed",
     401: "it is not there, or not for you to see or change: run `hf auth login`, or set HF_TOKEN",
-    402: "the Hub asks for a paid plan; on a free account, a Space takes the ZeroGPU hardware, or an owner who has one",
+    402: "the Hub asks for a paid plan; a free account may have Spaces on ZeroGPU, hardware.flavor zero-a10g",
     403: "your token does not allow it; it needs write access to its owner's repositories",
     404: "it is not there",
     409: "another change came in between; run it again",
@@ -62,7 +62,7 @@ def create(repo: str, kind: Kind, *, private: bool = False, **space: Any) -> str
     from huggingface_hub import HfApi
 
     if not NAME.fullmatch(repo):
-        raise FlowgenError(f"{_shorten(repo)!r} is no name on the Hub; write owner/name.")
+        raise FlowgenError(f"{shorten(repo)!r} is no name on the Hub; write owner/name.")
     with sentences(repo):
         return str(HfApi().create_repo(repo, repo_type=kind, private=private or None, exist_ok=True, **space))
 
@@ -115,9 +115,9 @@ def sentences(subject: str) -> Iterator[None]:
     except FlowgenError:
         raise
     except HFValidationError:
-        raise FlowgenError(f"{_shorten(subject)!r} is no name on the Hub; write owner/name.") from None
+        raise FlowgenError(f"{shorten(subject)!r} is no name on the Hub; write owner/name.") from None
     except (NoAnswer, OSError, RuntimeError, ValueError) as error:
-        raise FlowgenError(f"{_shorten(subject)!r}: {_why(error)}.") from None
+        raise FlowgenError(f"{shorten(subject)!r}: {_why(error)}.") from None
     finally:
         logging.set_verbosity(verbosity)
 
@@ -139,5 +139,6 @@ def _why(error: BaseException) -> str:
     return "the Hub cannot be reached, or what answers there is none"
 
 
-def _shorten(name: str) -> str:
+def shorten(name: str) -> str:
+    """A name as a sentence repeats it: whoever wrote it may have written a book."""
     return name if len(name) <= 80 else f"{name[:77]}..."

@@ -51,7 +51,7 @@ def find(name: str, directory: Path | None = None) -> Path:
     known = names(directory)
     if name not in known:
         offer = f"there are {', '.join(known)}" if known else "there are none yet; `flowgen train` makes one"
-        raise FlowgenError(f"There is no model {_shorten(name)!r}; {offer}.")
+        raise FlowgenError(f"There is no model {hub.shorten(name)!r}; {offer}.")
     return (directory or checkpoint_directory()) / f"{name}{SUFFIX}"
 
 
@@ -169,7 +169,7 @@ class Library:
         """The file of a name; unlike find, never a path or an address, since names come from visitors."""
         if name not in self.names():
             raise FlowgenError(
-                f"There is no model {_shorten(name)!r}; there are {', '.join(self.names()) or 'none yet'}."
+                f"There is no model {hub.shorten(name)!r}; there are {', '.join(self.names()) or 'none yet'}."
             )
         return self.elsewhere.get(name, self.directory / f"{name}{SUFFIX}")
 
@@ -179,7 +179,7 @@ def _fetch(name: str) -> Path:
     parts = place.split("/")
     if len(parts) != 3 or not all(parts) or name.endswith("@"):
         raise FlowgenError(
-            f"{_shorten(name)!r} names no model on the Hub; write hf:<owner>/<repo>/<name>[@<revision>]."
+            f"{hub.shorten(name)!r} names no model on the Hub; write hf:<owner>/<repo>/<name>[@<revision>]."
         )
     owner, repo, model = parts
     return hub.fetch(f"{owner}/{repo}", f"{model}{SUFFIX}", revision or None)
@@ -194,10 +194,6 @@ def _interruptible(model: ImageModel) -> ImageModel:
 def _bytes(model: ImageModel) -> int:
     assert isinstance(model, nn.Module)
     return sum(value.numel() * value.element_size() for value in model.state_dict().values())
-
-
-def _shorten(name: str) -> str:
-    return name if len(name) <= 80 else f"{name[:77]}..."
 
 
 def _version(path: Path) -> tuple[int, int]:

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
 __all__ = ["push"]
 
-FRONT_MATTER = re.compile(r"\A---\n.*?^---\n+", re.DOTALL | re.MULTILINE)
 SECTION = re.compile(r"^## (?P<name>\S+)\n.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
 
 
@@ -38,9 +37,9 @@ def push(
 
 def with_card(readme: str, repo: str, meta: "Meta") -> str:
     """The README of a repository of models with one model's card in it, beside those of others that are there."""
-    from flowgen.card import card
+    from flowgen.card import body, card
 
-    cards = {found["name"]: f"{found[0].rstrip()}\n" for found in SECTION.finditer(FRONT_MATTER.sub("", readme))}
+    cards = {found["name"]: f"{found[0].rstrip()}\n" for found in SECTION.finditer(body(readme))}
     cards[meta.name] = card(meta)
     lead = f'Image models with exact likelihoods, for FlowGen: `flowgen.load("hf:{repo}/{meta.name}")`.'
     return "\n".join([_front_matter(meta), "# Models", "", lead, "", *(cards[name] for name in sorted(cards))])

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from flowgen import library
-from flowgen.card import cards
+from flowgen.card import body, cards
 from flowgen.checkpoint import read_meta, write_atomically
 from flowgen.errors import FlowgenError
 from flowgen.space.manifest import Manifest
@@ -27,7 +27,6 @@ __all__ = [
 ]
 
 README, PACKAGES, CARDS = "README.md", "packages.txt", "checkpoints/README.md"
-FRONT_MATTER = re.compile(r"\A---\n.*?^---\n+", re.DOTALL | re.MULTILINE)
 MODELS = re.compile(r"^models:.*?(?=^[\w#]|\Z)", re.DOTALL | re.MULTILINE)
 
 
@@ -57,7 +56,7 @@ def front_matter(manifest: Manifest) -> str:
 
 def with_front_matter(readme: str, manifest: Manifest) -> str:
     """A README with the Spacefile's front matter instead of its own, if it has any; the rest is not touched."""
-    return f"{front_matter(manifest)}\n{FRONT_MATTER.sub('', readme)}"
+    return f"{front_matter(manifest)}\n{body(readme)}"
 
 
 def packages(manifest: Manifest) -> str:
