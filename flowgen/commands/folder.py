@@ -39,13 +39,15 @@ def fill_folder(filling: Filling, images: Path, mask: Path, output: Path, device
         as_json: report as one JSON object.
 
     Raises:
-        FlowgenError: before the first picture, if a mask is missing, two pictures have one name, or the output was
-            begun with other settings; at the end, if pictures could not be filled in, naming them.
+        FlowgenError: before the first picture, if a mask is missing, the one for all hides nothing or everything, two
+            pictures have one name, or the output was begun with other settings; at the end, if pictures could not be
+            filled in, naming them.
     """
     cpu = resolve_device(device).type == "cpu"
     state = PartialState(cpu=cpu)
     works = _works(images, mask, output)
     filling, model = filling.begin("cpu" if cpu else state.device)
+    _check_mask(mask, model)
     with state.main_process_first():
         _check_settings(output, {**filling.settings(), **_mask_settings(mask)})
     own = [work for work in works[state.process_index :: state.num_processes] if not work.archive.exists()]
@@ -86,6 +88,13 @@ def _check_names(names: Sequence[Path]) -> None:
     twice = sorted({str(name) for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if twice:
         raise FlowgenError(f"Two pictures are called {twice[0]}, and would have one result: rename one of them.")
+
+
+def _check_mask(mask: Path, model: "ImageModel") -> None:
+    """Refuse a mask for all that would refuse every picture, before the output is this run's."""
+    if not mask.is_dir():
+        hole = pictures.open_picture(mask)
+        pictures.mask_to_known(hole, hole.size, model.event_shape)
 
 
 def _mask_settings(mask: Path) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from torch import Tensor
@@ -24,13 +24,14 @@ def models(
 ) -> None:
     """List the models at hand."""
     from flowgen import library
+    from flowgen.card import cards as written
 
     metas = [meta for name in library.names() if (meta := _described(name)) is not None]
     if as_json:
         typer.echo(json.dumps({meta.name: dataclasses.asdict(meta) for meta in metas}))
         return
     if cards:
-        typer.echo("\n".join(["# Models", "", *map(card, metas)]))
+        typer.echo(written(metas))
         return
     for meta in metas:
         shape = "x".join(map(str, meta.event_shape))
@@ -49,30 +50,6 @@ def _described(name: str) -> "Meta | None":
     except FlowgenError as error:
         typer.echo(f"flowgen: {name} is left out. {error}", err=True)
         return None
-
-
-def card(meta: "Meta") -> str:
-    """One model's card, in Markdown: what it is, how good, how it was made."""
-    settings = {key: value for key, value in meta.settings.items() if value is not None}
-    figure = "not measured"
-    if meta.bits_per_dim is not None:
-        figure = f"{meta.bits_per_dim:.4f} bits/dim (standard error {meta.standard_error:.4f}; {meta.protocol})"
-    lines = [
-        f"## {meta.name}",
-        "",
-        f"- {meta.recipe} on {meta.dataset}, {'x'.join(map(str, meta.event_shape))}, {meta.levels} levels",
-        f"- {figure}, by `flowgen evaluate {meta.name} --dataset {meta.dataset}`",
-        f"- {_listed(meta.hyperparameters)}",
-        f"- trained for {meta.steps} steps on {meta.images_seen} images, {meta.hours:.2f} hours on {meta.processor}",
-        f"- {_listed(settings)}",
-        f"- licence: {meta.licence}",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _listed(values: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in values.items())
 
 
 def evaluate(

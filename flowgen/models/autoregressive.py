@@ -91,6 +91,27 @@ class Autoregressive(nn.Module):
         ]
         return torch.logsumexp(torch.stack(each), 0) - math.log(self.num_classes)
 
+    def log_conditionals(self, levels: Tensor) -> Tensor:
+        """The log-probability of each position given those before it, in nats: (b, *event_shape) of both.
+
+            log p(k_t | k_<t) = log p(k_<=t) - log p(k_<t),   whose sum is log_mass
+
+        A mixture over classes learns on the way which class it has before it: p(k_<=t) = 1/C sum_y p(k_<=t | y).
+
+        Raises:
+            FlowgenError: if the levels are not integers in range of the model's shape.
+        """
+        check_levels(levels, self.event_shape, self.levels)
+        if self.num_classes is None:
+            label = None if self.label is None else torch.full((len(levels),), self.label, device=levels.device)
+            return self._log_conditionals(levels, label)
+        labels = (torch.full((len(levels),), y, device=levels.device) for y in self._classes())
+        each = torch.stack([self._log_conditionals(levels, label).double() for label in labels])
+        in_order = each.permute(0, 1, 3, 4, 2)  # a pixel's colours one after another: (classes, b, h, w, c)
+        until = torch.logsumexp(in_order.flatten(2).cumsum(2), 0) - math.log(self.num_classes)
+        one_by_one = until.diff(dim=1, prepend=torch.zeros_like(until[:, :1]))
+        return one_by_one.view(in_order.shape[1:]).permute(0, 3, 1, 2)
+
     def bound(self, levels: Tensor, noise: Tensor, labels: Tensor | None = None) -> Tensor:
         """What training maximises, (b,): log_mass given the labels where there are any. It needs no noise.
 
@@ -255,7 +276,10 @@ class Autoregressive(nn.Module):
         return copy.deepcopy(self).requires_grad_(False)
 
     def _log_mass(self, levels: Tensor, labels: Tensor | None) -> Tensor:
-        return self.factor.log_prob(self.net(levels, labels), levels).flatten(1).sum(1)
+        return self._log_conditionals(levels, labels).flatten(1).sum(1)
+
+    def _log_conditionals(self, levels: Tensor, labels: Tensor | None) -> Tensor:
+        return self.factor.log_prob(self.net(levels, labels), levels)
 
     def _classes(self) -> range:
         return range(self.num_classes or 0)

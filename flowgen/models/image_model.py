@@ -118,6 +118,13 @@ class Pass(Protocol):
 class Sequential(ImageModel, Protocol):
     """An image model that draws pixel after pixel in raster order, so that what comes first can be given."""
 
+    def log_conditionals(self, levels: Tensor) -> Tensor:
+        """The log-probability of each position given those before it, in nats, which add up to log_mass.
+
+        (b, *event_shape) integers -> (b, *event_shape).
+        """
+        ...
+
     def begin(self, n: int) -> Pass:
         """The pass at the first position of n images."""
         ...

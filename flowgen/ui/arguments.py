@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 from PIL import Image
@@ -14,10 +15,13 @@ from flowgen.errors import FlowgenError
 from flowgen.library import Library
 from flowgen.ui.refusals import BadArgument
 
-__all__ = ["choice", "model", "models", "number", "open_upload", "whole"]
+__all__ = ["DECODING", "choice", "model", "models", "number", "open_upload", "whole"]
 
 
 log = logging.getLogger(__name__)
+
+# Uploads are looked at before they wait in line, and a large one takes half a gigabyte while it is decoded.
+DECODING = BoundedSemaphore(2)
 
 UPLOAD = {"_type": "gradio.FileData"}  # how Gradio marks what it has looked at
 
@@ -99,13 +103,17 @@ def open_upload(name: str, value: Any) -> Image.Image:
         BadArgument: if there is none, or it is no picture, or too large.
     """
     try:
-        return open_picture(_uploaded(name, value))
+        path = _uploaded(name, value)
+        with DECODING:
+            return open_picture(path)
     except FlowgenError as error:
         raise BadArgument(name, str(error)) from None
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return isinstance(value, int) or math.isfinite(value)  # an integer of any length is finite, but may be no float
 
 
 def _but(value: Any) -> str:

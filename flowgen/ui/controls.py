@@ -13,8 +13,9 @@ from flowgen.library import Library
 from flowgen.models import FLOWS
 from flowgen.ui.arguments import models
 from flowgen.ui.events import on_page
+from flowgen.ui.kept import Asked
 from flowgen.ui.limits import LIMITS
-from flowgen.ui.view import note
+from flowgen.ui.view import blank, note
 
 __all__ = [
     "describe",
@@ -24,6 +25,7 @@ __all__ = [
     "model_argument",
     "model_menu",
     "model_note",
+    "offered_by_link",
     "options",
     "seed_box",
     "title",
@@ -101,6 +103,14 @@ def describe(meta: Meta) -> str:
     if meta.hours >= 0.01:
         facts.append(f"trained for {meta.hours:.1f} h" if meta.hours >= 1 else f"trained for {60 * meta.hours:.0f} min")
     return note(" · ".join(facts))
+
+
+def offered_by_link(asked: Asked, button: str) -> Any:
+    """What stands where results will be when a link has set the controls: what to press, and what it asked in vain."""
+    if not asked.link:
+        return gr.skip()
+    set_up = "The link has set the rest" if asked.refusals else "A link has set everything"
+    return blank(" ".join([*asked.refusals, f"{set_up}: press {button} for the same result."]))
 
 
 def seed_box(elem_id: str) -> gr.Number:

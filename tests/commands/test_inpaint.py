@@ -219,7 +219,11 @@ def test_a_picture_that_cannot_be_read_does_not_keep_the_others(shell: Shell, fo
 
 
 def test_a_folder_is_refused_before_its_first_picture(shell: Shell, folder: Path, tiny: Path) -> None:
+    Image.new("L", (28, 28)).save("black.png")
+    Image.new("L", (28, 28), 255).save("white.png")
     for changed, sentence in (
+        (words("out", "--mask", "black.png"), "The mask marks nothing to fill in"),
+        (words("out", "--mask", "white.png"), "The mask covers everything"),
         (words("many/out"), "is within many"),
         (words("out", "--archive", "x.zip"), "leave --archive out"),
         (words("out", "--method", "magic"), "no method 'magic'"),
@@ -228,7 +232,7 @@ def test_a_folder_is_refused_before_its_first_picture(shell: Shell, folder: Path
         code, _, err = shell(*changed)
         assert code == 2
         assert sentence in err
-        assert not list(Path().rglob("*.zip"))
+        assert not Path("out").exists(), "or the next run would find its settings"
 
 
 def test_a_run_goes_on_with_its_own_settings_only(shell: Shell, folder: Path) -> None:
