@@ -7,10 +7,15 @@ from flowgen.checkpoint import Meta
 
 __all__ = ["card", "cards"]
 
+ABOUT = (
+    "`flowgen train --recipe recipes/NAME.yaml` is how a model was trained. "
+    "Its curve, where it was kept, is NAME.csv and NAME.svg."
+)
+
 
 def cards(metas: Iterable[Meta]) -> str:
     """All cards, as checkpoints/README.md has them."""
-    return "\n".join(["# Models", "", *map(card, metas)])
+    return "\n".join(["# Models", "", ABOUT, "", *map(card, metas)])
 
 
 def card(meta: Meta) -> str:
