@@ -188,29 +188,36 @@ def _class_of(library: Library, name: str, label: Any) -> int:
 def offer_sample(library: Library) -> None:
     """The endpoint /sample."""
 
-    def sample(model: str, num: int, temperature: float, seed: int, label: str | None = None) -> tuple[list[str], Any]:
+    def sample(
+        model: str, num: int = 16, temperature: float | None = None, seed: int = 0, label: str | None = None
+    ) -> tuple[list[str], Any]:
         """Draw new images: PNG files at the model's own size, and the settings. Image i depends on seed and i alone.
 
         Args:
             model: The model's name; see /models.
             num: How many images, 1 to 64.
-            temperature: 0 to 2; 1 is the model itself, less is tamer.
+            temperature: 0 to 2; 1 is the model itself, less is tamer; by default 0.8 for a flow, else 1.
             seed: 0 to 2147483647; the same one gives the same images.
             label: The name of a class, for models that have classes.
         """
+        if temperature is None:
+            temperature = controls.usual_temperature(library, model)
         *_, (_, levels) = draw(library, model, num, temperature, seed, label)
         num_levels, stem = library.describe(model).levels, f"{model}-seed{int(seed)}"
         paths = [files.save(view.png(one, num_levels), f"{stem}-{i}.png") for i, one in enumerate(levels)]
         return paths, {"model": model, "num": int(num), "temperature": temperature, "seed": int(seed), "label": label}
 
-    def check(model: str, num: int, temperature: float, seed: int, label: str | None = None) -> None:
-        check_sample(library, model, num, temperature, seed, label)
+    def check(model: str, num: int, temperature: float | None, seed: int, label: str | None = None) -> None:
+        check_sample(library, model, num, 1.0 if temperature is None else temperature, seed, label)
 
     with gr.Column(visible=False):
         inputs = [
             controls.model_argument(library),
             controls.whole_argument("How many images", 16, 1, LIMITS.images),
-            gr.Number(0.8, label=f"Temperature, 0 to {LIMITS.temperature:g}; 1 is the model itself"),
+            gr.Number(
+                None,
+                label=f"Temperature, 0 to {LIMITS.temperature:g}; 1 is the model itself; null is the model's usual one",
+            ),
             controls.whole_argument("Seed", 0, 0, LIMITS.seed),
             gr.Textbox(None, label="Class name, for models that have classes; otherwise null"),
         ]
