@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from flowgen.commands import codec, images, inpaint, models, push, space, train
+from flowgen.commands import codec, images, inpaint, models, push, recipe, space, train
 from flowgen.errors import FlowgenError
 
 __all__ = ["main"]
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 app.command()(models.models)
 app.add_typer(train.app, name="train")
+app.command()(recipe.recipe)
 app.command()(images.sample)
 app.command()(images.interpolate)
 app.command()(inpaint.inpaint)

@@ -15,10 +15,15 @@ def body(readme: str) -> str:
     """A README without the front matter that the Hub reads."""
     return FRONT_MATTER.sub("", readme)
 
+ABOUT = (
+    "`flowgen train --recipe recipes/NAME.yaml` is how a model was trained. "
+    "Its curve, where it was kept, is NAME.csv and NAME.svg."
+)
+
 
 def cards(metas: Iterable[Meta]) -> str:
     """All cards, as checkpoints/README.md has them."""
-    return "\n".join(["# Models", "", *map(card, metas)])
+    return "\n".join(["# Models", "", ABOUT, "", *map(card, metas)])
 
 
 def card(meta: Meta) -> str:

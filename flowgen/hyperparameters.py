@@ -11,7 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from flowgen.errors import FlowgenError
 
-__all__ = ["check", "configure"]
+__all__ = ["check", "check_values", "configure"]
 
 
 def check(source: Any) -> None:
@@ -20,9 +20,18 @@ def check(source: Any) -> None:
     Raises:
         FlowgenError: naming the field, what it may be, and what was given.
     """
-    hints = get_type_hints(type(source))
-    for field in fields(source):
-        value, low, high = getattr(source, field.name), field.metadata.get("min"), field.metadata.get("max")
+    check_values(type(source), {field.name: getattr(source, field.name) for field in fields(source)})
+
+
+def check_values(source: type[Any], values: Mapping[str, Any]) -> None:
+    """Hold named values to a dataclass's fields, as check does, before there is one; names that it lacks are left out.
+
+    Raises:
+        FlowgenError: naming the field, what it may be, and what was given.
+    """
+    hints = get_type_hints(source)
+    for field in (field for field in fields(source) if field.name in values):
+        value, low, high = values[field.name], field.metadata.get("min"), field.metadata.get("max")
         if not _fits(value, hints[field.name], low, high):
             wanted = _described(hints[field.name], low, high)
             raise FlowgenError(f"{field.name} is {value!r}; it must be {wanted}.")

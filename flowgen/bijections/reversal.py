@@ -92,7 +92,8 @@ class _Reversible(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_z: Tensor, grad_log_det: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
+        grad_z, grad_log_det = gradients
         z, *parameters = ctx.saved_tensors
         z, reversal = z.detach(), Reversal(grad_log_det)
         with _autocast(ctx.autocast):
