@@ -8,6 +8,7 @@ from torch import Tensor
 
 from flowgen.bijections.base import Bijection
 from flowgen.bijections.coupling import AffineCoupling
+from flowgen.bijections.reshape import channels_last
 
 __all__ = ["Split"]
 
@@ -45,7 +46,8 @@ class Split(Bijection):
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         z, leaves = z.split((z.shape[1] - math.prod(self.moved_shape), math.prod(self.moved_shape)), 1)
         stays, log_det = self.rest.inverse(z)
-        x, colouring = self.whiten.inverse(self.whiten.mask.merge(stays, leaves.unflatten(1, self.moved_shape)))
+        leaves = channels_last(leaves.unflatten(1, self.moved_shape))
+        x, colouring = self.whiten.inverse(self.whiten.mask.merge(stays, leaves))
         return x, log_det + colouring
 
     def initialize(self, x: Tensor) -> Tensor:

@@ -52,7 +52,7 @@ class Flow(nn.Module):
         """Draw (n, *event_shape) with log-densities (n,), in one pass through the inverse."""
         z = self.prior.sample(n, seed=seed, generator=generator)
         x, log_det = self.bijection.inverse(z)
-        return x, self.prior.log_prob(z) - log_det
+        return x.contiguous(), self.prior.log_prob(z) - log_det
 
     def encode(self, x: Tensor) -> Tensor:
         """(b, *event_shape) -> (b, d)."""
@@ -60,4 +60,4 @@ class Flow(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """(b, d) -> (b, *event_shape)."""
-        return self.bijection.inverse(z)[0]
+        return self.bijection.inverse(z)[0].contiguous()
