@@ -45,15 +45,15 @@ class Chain(Bijection):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         log_det = x.new_zeros(x.shape[0])
-        for link in self.links:
+        for link in self.applied():
             x, change = link(x)
             log_det = log_det + change
         return x, log_det
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         log_det = z.new_zeros(z.shape[0])
-        for link in reversed(self.links):
-            z, change = cast(Bijection, link).inverse(z)
+        for link in reversed(self.applied()):
+            z, change = link.inverse(z)
             log_det = log_det + change
         return z, log_det
 
@@ -63,7 +63,11 @@ class Chain(Bijection):
         return x
 
     def frozen(self) -> "Chain":
-        return Chain(cast(Bijection, link).frozen() for link in self.links)
+        return Chain(link.frozen() for link in self.applied())
+
+    def applied(self) -> tuple["Bijection", ...]:
+        """The bijections that make up the map, in order."""
+        return tuple(cast(Bijection, link) for link in self.links)
 
 
 class Inverse(Bijection):
