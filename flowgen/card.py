@@ -15,6 +15,7 @@ def body(readme: str) -> str:
     """A README without the front matter that the Hub reads."""
     return FRONT_MATTER.sub("", readme)
 
+
 ABOUT = (
     "`flowgen train --recipe recipes/NAME.yaml` is how a model was trained. "
     "Its curve, where it was kept, is NAME.csv and NAME.svg."

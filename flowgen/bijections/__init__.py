@@ -8,6 +8,7 @@ from flowgen.bijections.masks import Alternate, Checkerboard, Halves, Mask
 from flowgen.bijections.mixture import MixtureCDF
 from flowgen.bijections.reshape import Flatten, Squeeze
 from flowgen.bijections.split import Split
+from flowgen.bijections.steps import Steps
 
 __all__ = [
     "ActNorm",
@@ -30,4 +31,5 @@ __all__ = [
     "Scaling",
     "Split",
     "Squeeze",
+    "Steps",
 ]

@@ -69,26 +69,26 @@ class Chain(Bijection):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         if not (self.recomputes and torch.is_grad_enabled()):
-            return apply_storing(self._bijections(), x)
+            return apply_storing(self.applied(), x)
         log_det = x.new_zeros(x.shape[0])
-        for reversible, links in groupby(self._bijections(), lambda link: link.reversible):
+        for reversible, links in groupby(self.applied(), lambda link: link.reversible):
             x, change = (apply_reversibly if reversible else apply_storing)(list(links), x)
             log_det = log_det + change
         return x, log_det
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         log_det = z.new_zeros(z.shape[0])
-        for link in reversed(self.links):
-            z, change = cast(Bijection, link).inverse(z)
+        for link in reversed(self.applied()):
+            z, change = link.inverse(z)
             log_det = log_det + change
         return z, log_det
 
     @property
     def reversible(self) -> bool:
-        return all(link.reversible for link in self._bijections())
+        return all(link.reversible for link in self.applied())
 
     def pull_back(self, z: Tensor, grad_z: Tensor, reversal: Reversal) -> tuple[Tensor, Tensor]:
-        for link in reversed(self._bijections()):
+        for link in reversed(self.applied()):
             z, grad_z = link.pull_back(z, grad_z, reversal)
         return z, grad_z
 
@@ -98,10 +98,11 @@ class Chain(Bijection):
         return x
 
     def frozen(self) -> "Chain":
-        return Chain(link.frozen() for link in self._bijections())
+        return Chain(link.frozen() for link in self.applied())
 
-    def _bijections(self) -> list[Bijection]:
-        return cast(list[Bijection], list(self.links))
+    def applied(self) -> tuple["Bijection", ...]:
+        """The bijections that make up the map, in order."""
+        return tuple(cast(Bijection, link) for link in self.links)
 
 
 class Inverse(Bijection):

@@ -97,12 +97,17 @@ class AffineCoupling(Coupling):
 
     def transform(self, moved: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         s, t = self._scale_and_shift(parameters)
-        return moved * torch.exp(s) + t, s.flatten(1).sum(1)
+        return torch.addcmul(t, moved, torch.exp(s)), _sum(s)
 
     def untransform(self, moved: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         s, t = self._scale_and_shift(parameters)
-        return (moved - t) * torch.exp(-s), -s.flatten(1).sum(1)
+        return (moved - t) * torch.exp(-s), -_sum(s)
 
     def _scale_and_shift(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         raw, t = parameters.chunk(2, 1)
         return self.bound * torch.tanh(raw / self.bound), t
+
+
+def _sum(s: Tensor) -> Tensor:
+    """Over each event, (b, ...) -> (b,), in whatever order it lies in memory: to flatten may be to copy."""
+    return s.sum(tuple(range(1, s.dim())))

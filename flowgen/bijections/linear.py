@@ -9,10 +9,10 @@ from torch.nn import functional as F
 
 from flowgen.bijections.base import Bijection
 
-__all__ = ["ActNorm", "FixedConv1x1", "InvertibleConv1x1", "Permutation", "Scaling"]
+__all__ = ["ActNorm", "FixedConv1x1", "InvertibleConv1x1", "Permutation", "Scaling", "mix", "positions"]
 
 
-def _positions(x: Tensor) -> int:
+def positions(x: Tensor) -> int:
     """How often a channel's parameter is applied in one event: h w for an image, 1 for a vector."""
     return math.prod(x.shape[2:])
 
@@ -41,11 +41,11 @@ class ActNorm(Bijection):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         z = (x + _per_channel(self.loc, x)) * _per_channel(self.log_scale.exp(), x)
-        return z, (_positions(x) * self.log_scale.sum()).expand(x.shape[0])
+        return z, (positions(x) * self.log_scale.sum()).expand(x.shape[0])
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         x = z * _per_channel((-self.log_scale).exp(), z) - _per_channel(self.loc, z)
-        return x, (-_positions(z) * self.log_scale.sum()).expand(z.shape[0])
+        return x, (-positions(z) * self.log_scale.sum()).expand(z.shape[0])
 
     @torch.no_grad()
     def initialize(self, x: Tensor) -> Tensor:
@@ -154,10 +154,10 @@ class InvertibleConv1x1(Bijection):
             return cast(Tensor, torch.linalg.solve_triangular(upper, half, upper=True))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return _mix(self.weight(), x), (_positions(x) * self.log_s.sum()).expand(x.shape[0])
+        return mix(self.weight(), x), (positions(x) * self.log_s.sum()).expand(x.shape[0])
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        return _mix(self.inverse_weight(), z), (-_positions(z) * self.log_s.sum()).expand(z.shape[0])
+        return mix(self.inverse_weight(), z), (-positions(z) * self.log_s.sum()).expand(z.shape[0])
 
     @torch.no_grad()
     def frozen(self) -> "FixedConv1x1":
@@ -169,36 +169,51 @@ class InvertibleConv1x1(Bijection):
 
 
 class FixedConv1x1(Bijection):
-    """An invertible 1x1 convolution whose matrix, inverse and log-determinant are known: z = W x.
+    """An invertible 1x1 convolution whose matrix, inverse and log-determinant are known: z = W x + b.
 
     Args:
         weight: W, (c, c).
         inverse_weight: W^-1, (c, c).
         log_abs_det: log|det W|, a scalar.
+        shift: b, (c,), or None for zero.
+        inverse_shift: -W^-1 b, (c,), where there is a shift.
     """
 
-    def __init__(self, weight: Tensor, inverse_weight: Tensor, log_abs_det: Tensor) -> None:
+    def __init__(
+        self,
+        weight: Tensor,
+        inverse_weight: Tensor,
+        log_abs_det: Tensor,
+        shift: Tensor | None = None,
+        inverse_shift: Tensor | None = None,
+    ) -> None:
         super().__init__()
         self.register_buffer("weight", weight)
         self.register_buffer("inverse_weight", inverse_weight)
         self.register_buffer("log_abs_det", log_abs_det)
+        self.register_buffer("shift", shift)
+        self.register_buffer("inverse_shift", inverse_shift)
 
     weight: Tensor
     inverse_weight: Tensor
     log_abs_det: Tensor
+    shift: Tensor | None
+    inverse_shift: Tensor | None
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return _mix(self.weight, x), (_positions(x) * self.log_abs_det).expand(x.shape[0])
+        return mix(self.weight, x, self.shift), (positions(x) * self.log_abs_det).expand(x.shape[0])
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        return _mix(self.inverse_weight, z), (-_positions(z) * self.log_abs_det).expand(z.shape[0])
+        x = mix(self.inverse_weight, z, self.inverse_shift)
+        return x, (-positions(z) * self.log_abs_det).expand(z.shape[0])
 
 
-def _mix(weight: Tensor, x: Tensor) -> Tensor:
+def mix(weight: Tensor, x: Tensor, shift: Tensor | None = None) -> Tensor:
+    """W x + b over the channels at every position, in the dtype of x whatever autocast says."""
     with _full_precision(x):
         if x.dim() == 2:
-            return x @ weight.mT
-        return F.conv2d(x, weight[:, :, None, None])
+            return F.linear(x, weight, shift)
+        return F.conv2d(x, weight[:, :, None, None], shift)
 
 
 def _full_precision(x: Tensor) -> torch.autocast:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from flowgen.bijections.base import Bijection
 from flowgen.bijections.coupling import AffineCoupling
+from flowgen.bijections.reshape import channels_last
 from flowgen.bijections.reversal import Reversal
 
 __all__ = ["Split"]
@@ -46,6 +47,7 @@ class Split(Bijection):
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         z, leaves = self._part(z)
         stays, log_det = self.rest.inverse(z)
+        leaves = channels_last(leaves)
         x, colouring = self.whiten.inverse(self.whiten.mask.merge(stays, leaves))
         return x, log_det + colouring
 

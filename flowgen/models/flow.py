@@ -58,7 +58,7 @@ class Flow(nn.Module):
         """Draw (n, *event_shape) with log-densities (n,), in one pass through the inverse."""
         z = self.prior.sample(n, seed=seed, generator=generator)
         x, log_det = self.bijection.inverse(z)
-        return x, self.prior.log_prob(z) - log_det
+        return x.contiguous(), self.prior.log_prob(z) - log_det
 
     def encode(self, x: Tensor) -> Tensor:
         """(b, *event_shape) -> (b, d).
@@ -76,4 +76,4 @@ class Flow(nn.Module):
             FlowgenError: if z is of another shape.
         """
         check_shape(z, self.prior.event_shape, "latents")
-        return self.bijection.inverse(z)[0]
+        return self.bijection.inverse(z)[0].contiguous()

@@ -19,6 +19,7 @@ from flowgen.bijections import (
     Scaling,
     Split,
     Squeeze,
+    Steps,
 )
 from flowgen.density import StandardNormal
 from flowgen.hyperparameters import check
@@ -76,8 +77,8 @@ class Glow:
         if scales > 1 and len(shape) == 3:
             stays, leaves = Halves().shapes(shape)
             whiten = AffineCoupling(Halves(), self._conditioner(stays, leaves, 2), bound=self.bound)
-            return Chain([*links, Split(whiten, self._scale(stays, scales - 1), leaves)])
-        return Chain([*links, ActNorm(shape[0]), Flatten(shape), Scaling((math.prod(shape),))])
+            return Steps([*links, Split(whiten, self._scale(stays, scales - 1), leaves)])
+        return Steps([*links, ActNorm(shape[0]), Flatten(shape), Scaling((math.prod(shape),))])
 
     def _step(self, shape: tuple[int, ...]) -> Iterator[Bijection]:
         yield ActNorm(shape[0])

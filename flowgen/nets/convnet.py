@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flowgen.nets.activation import leaky
+from flowgen.nets.conv3x3 import Conv3x3
 
 __all__ = ["ConvNet", "Coordinates", "ResNet"]
 
@@ -48,7 +49,7 @@ class ConvNet(nn.Module):
         self.coordinates = Coordinates() if coordinates else nn.Identity()
         self.first = nn.Conv2d(in_channels + 2 * coordinates, hidden, 3, padding=1)
         self.middle = nn.Conv2d(hidden, hidden, 1)
-        self.last = nn.Conv2d(hidden, out_channels, 3, padding=1)
+        self.last = Conv3x3(hidden, out_channels)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(cast(Tensor, self.last.bias))
 

@@ -26,6 +26,7 @@ from flowgen.bijections import (
     Scaling,
     Split,
     Squeeze,
+    Steps,
 )
 from flowgen.nets import MLP, ConvNet, ResNet
 
@@ -58,6 +59,10 @@ def split(shape: tuple[int, ...]) -> Bijection:
     return Split(affine(Halves(), shape), Chain([InvertibleConv1x1(stays[0]), Flatten(stays)]), leaves)
 
 
+def step(shape: tuple[int, ...]) -> list[Bijection]:
+    return [ActNorm(shape[0]), InvertibleConv1x1(shape[0]), affine(Halves(), shape)]
+
+
 CASES: dict[str, tuple[tuple[int, ...], Callable[[tuple[int, ...]], Bijection]]] = {
     "actnorm": (IMAGE, lambda shape: ActNorm(shape[0])),
     "actnorm on vectors": (VECTOR, lambda shape: ActNorm(shape[0])),
@@ -88,6 +93,8 @@ CASES: dict[str, tuple[tuple[int, ...], Callable[[tuple[int, ...]], Bijection]]]
     "affine, residual": (IMAGE, residual),
     "split": (IMAGE, split),
     "inverse": (IMAGE, lambda shape: Inverse(affine(Halves(), shape))),
+    "steps": (IMAGE, lambda shape: Steps([*step(shape), *step(shape), ActNorm(shape[0])])),
+    "steps on vectors": (VECTOR, lambda shape: Steps([*step(shape), *step(shape)])),
     "chain": (
         IMAGE,
         lambda shape: Chain([Logit(), Squeeze(), ActNorm(16), InvertibleConv1x1(16), Flatten((16, 2, 3))]),
@@ -182,6 +189,20 @@ def test_a_mixture_is_inverted_far_beyond_its_table_and_at_its_steepest() -> Non
     z = torch.tensor([-1e4, -300.0, -20.0, *torch.linspace(-16, 16, 4001).tolist(), 20.0, 300.0, 1e4])
     z = z.double()[None]
     assert torch.allclose(bijection(bijection.inverse(z)[0])[0], z, rtol=1e-9, atol=1e-9)
+
+
+def test_steps_are_the_chain_of_their_links() -> None:
+    """And are called by the same names in a checkpoint."""
+    torch.manual_seed(0)
+    links = [*step(IMAGE), *step(IMAGE), ActNorm(IMAGE[0])]
+    chain, steps = Chain(links).double(), Steps(links).double()
+    for parameter in chain.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    x = torch.randn(3, *IMAGE, dtype=torch.float64)
+    for one, other in zip(chain(x), steps(x), strict=True):
+        assert torch.allclose(one, other, atol=1e-12)
+    assert len(steps.applied()) == 5
+    assert steps.state_dict().keys() == chain.state_dict().keys()
 
 
 def test_affine_coupling_keeps_its_bound() -> None:
