@@ -116,7 +116,7 @@ def loaded(address: str, watch: Watch, users: int, seconds: int, only: str | Non
     """Locust's statistics of a run, a row a name; it is a process of its own, since it patches what it imports."""
     command = [sys.executable, "-m", "locust", "--locustfile", str(Path(__file__).with_name("visitors.py")),
                "--headless", "--host", address, "--users", str(users), "--spawn-rate", str(max(1, users // 5)),
-               "--run-time", f"{seconds}s", "--stop-timeout", "60", "--json", "--loglevel", "CRITICAL",
+               "--run-time", f"{seconds}s", "--stop-timeout", "120", "--json", "--loglevel", "CRITICAL",
                "--exit-code-on-error", "0"]  # fmt: skip
     command += ["--tags", only] if only else []
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as locust:

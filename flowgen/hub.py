@@ -6,6 +6,7 @@ The token is huggingface_hub's own: HF_TOKEN, or what `hf auth login` has kept. 
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from logging import ERROR
 from pathlib import Path
 from typing import Any, Literal
 
@@ -104,7 +105,11 @@ def sentences(subject: str) -> Iterator[None]:
     """
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.errors import HTTPError as NoAnswer  # type: ignore[attr-defined]  # httpx's, of whichever version
+    from huggingface_hub.utils import logging
 
+    # It tells of every try; what comes of them is told here, once.
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(ERROR)
     try:
         yield
     except FlowgenError:
@@ -113,6 +118,8 @@ def sentences(subject: str) -> Iterator[None]:
         raise FlowgenError(f"{shorten(subject)!r} is no name on the Hub; write owner/name.") from None
     except (NoAnswer, OSError, RuntimeError, ValueError) as error:
         raise FlowgenError(f"{shorten(subject)!r}: {_why(error)}.") from None
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 def _why(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 Flags, sliders, a checkpoint's header and the checks below all derive from them.
 """
 
-import math
+import sys
 import types
 from collections.abc import Mapping
 from dataclasses import fields
@@ -48,7 +48,8 @@ def _fits(value: Any, hint: Any, low: float | None, high: float | None) -> bool:
         return value in get_args(hint)
     if hint in (int, float):
         number = isinstance(value, int if hint is int else (int, float)) and not isinstance(value, bool)
-        return number and math.isfinite(value) and (low is None or value >= low) and (high is None or value <= high)
+        finite = number and abs(value) <= sys.float_info.max  # math.isfinite cannot take integers beyond
+        return finite and (low is None or value >= low) and (high is None or value <= high)
     return isinstance(value, hint)
 
 

@@ -45,6 +45,10 @@ class MixtureCDF(Bijection):
         self.means = nn.Parameter(torch.linspace(-1, 1, components) if components > 1 else torch.zeros(1))
         self.log_scales = nn.Parameter(torch.zeros(components))
 
+    @property
+    def reversible(self) -> bool:
+        return False  # the inverse is an iteration, dearer than what it would save
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         z, log_slope, _ = self._curve(x)
         return z, log_slope.flatten(1).sum(1)

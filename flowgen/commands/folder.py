@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accelerate import PartialState
-from tqdm import tqdm
 
 from flowgen.checkpoint import resolve_device, write_atomically
+from flowgen.commands.bar import bar
 from flowgen.commands.images import report, write
 from flowgen.commands.inpaint import Filling
 from flowgen.data import pictures
@@ -133,11 +133,14 @@ def _check_settings(output: Path, settings: dict[str, Any]) -> None:
 def _fill_all(filling: Filling, model: "ImageModel", works: Sequence[_Work], *, show: bool) -> list[str]:
     """Fill in pictures; a sentence for each that could not be."""
     failures = []
-    for work in tqdm(works, unit="picture", disable=not show):
-        try:
-            result, _ = filling.fill(model, work.image, work.mask, lambda frame: None)
-            write(work.sheet, pictures.grid(result.completions, levels=model.levels))
-            write_atomically(work.archive, result.archive())
-        except FlowgenError as error:
-            failures.append(f"{work.image}: {error}")
+    with bar(len(works), "picture", show=show) as shown:
+        for work in works:
+            try:
+                result, _ = filling.fill(model, work.image, work.mask, lambda frame: None)
+                write(work.sheet, pictures.grid(result.completions, levels=model.levels))
+                write_atomically(work.archive, result.archive())
+            except FlowgenError as error:
+                sentence = str(error).removeprefix(f"--image {work.image}: ")
+                failures.append(f"{work.image}: {sentence}")
+            shown.update()
     return failures

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from torch import Tensor
-from tqdm import tqdm
 
+from flowgen.commands.bar import bar
+from flowgen.commands.images import LARGEST_SEED
 from flowgen.commands.train import load_images
 from flowgen.errors import FlowgenError
 
@@ -58,7 +59,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train or test")] = "test",
     num: Annotated[int | None, typer.Option(help="only the first images; all by default", min=1)] = None,
     importance_samples: Annotated[int, typer.Option(help="draws of the dequantisation noise an image", min=1)] = 1,
-    seed: Annotated[int, typer.Option(help="keys the noise")] = 0,
+    seed: Annotated[int, typer.Option(help="keys the noise", min=0, max=LARGEST_SEED)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     folder_path: Annotated[str, typer.Option(help="directory of images, for --dataset folder")] = "",
     record: Annotated[bool, typer.Option(help="also write the figure into the checkpoint's header")] = False,
@@ -71,9 +72,9 @@ def evaluate(
     meta = library.describe(name)
     dataset = dataset or meta.dataset
     levels = load_levels(meta, dataset, folder_path, split)[:num]
-    with tqdm(total=len(levels), unit="image") as bar:
+    with bar(len(levels), "image", show=True) as shown:
         result = evaluate(
-            library.load(name, device), levels, importance_samples=importance_samples, seed=seed, progress=bar.update
+            library.load(name, device), levels, importance_samples=importance_samples, seed=seed, progress=shown.update
         )
     if record:
         if split != "test" or num is not None or dataset != meta.dataset:

@@ -14,7 +14,7 @@ from flowgen.density import Prior, Uniform, check_temperature
 from flowgen.errors import FlowgenError
 from flowgen.models.cached_pass import CachedPass
 from flowgen.models.factors import Factor, cdf, cell, icdf, tempered
-from flowgen.models.image_model import Drawing, check_levels
+from flowgen.models.image_model import Drawing, check_levels, check_shape
 from flowgen.nets.causal_net import CausalNet
 
 __all__ = ["Autoregressive", "Choose"]
@@ -285,10 +285,7 @@ class Autoregressive(nn.Module):
         return range(self.num_classes or 0)
 
     def _to_levels(self, x: Tensor) -> Tensor:
-        if tuple(x.shape[1:]) != self.event_shape:
-            raise FlowgenError(
-                f"The model takes images of shape {self.event_shape}, and was given {tuple(x.shape[1:])}."
-            )
+        check_shape(x, self.event_shape)
         if not x.is_floating_point():
             raise FlowgenError(f"Pixel values are floats in [0, 1], and these are {x.dtype}; log_mass takes integers.")
         if not bool(((x >= 0) & (x <= 1)).all()):
@@ -296,10 +293,7 @@ class Autoregressive(nn.Module):
         return to_bytes(x, self.levels)
 
     def _check_latent(self, z: Tensor) -> None:
-        if tuple(z.shape[1:]) != self.prior.event_shape:
-            raise FlowgenError(
-                f"The model's latents are of shape {self.prior.event_shape}, and these of {tuple(z.shape[1:])}."
-            )
+        check_shape(z, self.prior.event_shape, "latents")
         if not bool(((z >= 0) & (z <= 1)).all()):
             raise FlowgenError("An autoregressive model's latents lie in [0, 1]; these do not, or are not numbers.")
 

@@ -14,6 +14,9 @@ from flowgen.ui.limits import LIMITS
 __all__ = ["folder", "make_room", "most_bytes", "own_folder"]
 
 
+MOST_FILES = 10_000
+
+
 class _File(NamedTuple):
     changed: float
     size: int
@@ -35,19 +38,20 @@ def most_bytes() -> int:
     return 4 * LIMITS.upload_megabytes * (LIMITS.queue + LIMITS.concurrency) * 2**20
 
 
-def make_room(most: int | None = None, seconds: float | None = None) -> None:
+def make_room(most: int | None = None, seconds: float | None = None, most_files: int = MOST_FILES) -> None:
     """Delete what is too old, and then the oldest until an upload more has room; also what a killed server left behind.
 
     Args:
         most: bytes that may be taken, by default `most_bytes`.
         seconds: age at which files go, by default that of the limits.
+        most_files: how many there may be; a small file costs a look at it, too.
     """
     most = (most_bytes() if most is None else most) - LIMITS.upload_megabytes * 2**20
     oldest = time.time() - (LIMITS.cache_seconds if seconds is None else seconds)
     files = sorted(_files())
     taken = sum(file.size for file in files)
-    for file in files:
-        if file.changed >= oldest and taken <= most:
+    for left, file in zip(range(len(files), 0, -1), files, strict=True):
+        if file.changed >= oldest and taken <= most and left <= most_files:
             break
         with contextlib.suppress(OSError):  # another request's sweep has met it first
             file.path.unlink()

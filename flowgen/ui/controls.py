@@ -149,10 +149,7 @@ def options(recipe: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def usual_temperature(library: Library, name: str | None) -> float:
-    """Where a visitor starts: cooler than the model for a flow, whose samples gain by it.
-
-    One that draws pixel after pixel takes the likelier, black one too often at each of them, and loses its strokes.
-    """
+    """What inference's `usual_temperature` says of the model, by its card alone."""
     return 0.8 if name and library.describe(name).recipe in FLOWS else 1.0
 
 

@@ -36,12 +36,13 @@ CLOSED = (  # what Gradio has for developers, recordings and other servers, and 
     "/gradio_api/vibe",
 )
 UPLOAD, CANCEL = "/gradio_api/upload", "/gradio_api/cancel"
+TOOLS = "/gradio_api/mcp"  # whose pictures are written into the request, in Base64
 MEGABYTE = 2**20
 BODY_MEGABYTES = 4  # of anything but an upload: two pictures of a megabyte each, their masks and some settings
 FORM_MEGABYTES = 1  # around the file of an upload
 QUIET = ("/assets/{path:path}", "/static/{path:path}")  # parts of the page, of which there are many
 FOREIGN = "This comes from a page of another site: open the studio itself, or call it from a program."
-TOO_LARGE = f"A request may have {BODY_MEGABYTES} MB: upload pictures, instead of writing them into it."
+TOO_LARGE = "A request may have {} MB: upload pictures, instead of writing them into it."
 NOT_FOUND = "There is nothing here."
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
@@ -54,7 +55,7 @@ class Door:
     Args:
         app: what is behind it.
         is_pending: whether an event, by its id, is one of a session's.
-        make_room: called before an upload is taken.
+        make_room: called before what may leave files is taken.
     """
 
     def __init__(self, app: ASGIApp, *, is_pending: Mine, make_room: Callable[[], Any]) -> None:
@@ -118,9 +119,11 @@ class Door:
             await visit.refuse(413, sentence)
 
     async def _take_call(self, scope: Scope, receive: Receive, visit: "_Visit", path: str) -> None:
-        body = await _read(receive, BODY_MEGABYTES * MEGABYTE)
+        megabytes = LIMITS.upload_megabytes * 4 // 3 + FORM_MEGABYTES if path == TOOLS else BODY_MEGABYTES
+        body = await _read(receive, megabytes * MEGABYTE)
+        await self.make_room()
         if body is None:
-            await visit.refuse(413, TOO_LARGE)
+            await visit.refuse(413, TOO_LARGE.format(megabytes))
         elif path == CANCEL and not self._is_own(body):
             await visit.refuse(404, "There is no such request of yours to cancel.")
         else:
@@ -176,12 +179,15 @@ class _Visit:
 
 
 def _is_foreign(headers: Headers) -> bool:
-    """Whether a browser says that a page of another host is asking; a proxy may have renamed ours."""
+    """Whether a browser says that a page of another host is asking.
+
+    A proxy may have renamed ours; but that name is a script's to set, where the browser says that it is another site's.
+    """
     origin = headers.get("origin")
-    if origin is None:
+    host = None if origin is None else urlsplit(origin).netloc
+    if host is None or host == headers.get("host"):
         return False
-    ours = {headers.get("host"), headers.get("x-forwarded-host")}
-    return urlsplit(origin).netloc not in ours
+    return headers.get("sec-fetch-site") in ("cross-site", "same-site") or host != headers.get("x-forwarded-host")
 
 
 async def _read(receive: Receive, most: int) -> bytes | None:

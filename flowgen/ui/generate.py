@@ -63,25 +63,27 @@ def build(library: Library) -> None:
     def end(request: gr.Request) -> None:
         stops.ask(request)
 
-    def chosen(name: str) -> tuple[str, Any, float]:
-        about = controls.describe(arguments.model(library, name))
-        return about, class_menu(library, name), controls.usual_temperature(library, name)
+    def chosen(name: str, label: Any) -> tuple[str, Any, float]:
+        return *followed(name, label), controls.usual_temperature(library, name)
+
+    def followed(name: str, label: Any) -> tuple[str, Any]:
+        return controls.describe(arguments.model(library, name)), class_menu(library, name, label)
 
     def restore(sent: Any) -> list[Any]:
         asked = Asked(sent)
         if not asked.values:
             return [gr.skip()] * (len(kept) + 2)
         name = asked.get("model", lambda name: arguments.model(library, name).name, model.value)
-        about, menu, usual = chosen(name)
-        one = asked.get("class", partial(_known_class, library, name), ANY_CLASS)
+        about, menu, usual = chosen(name, asked.get("class", partial(_known_class, library, name), ANY_CLASS))
         cool = usual if "temperature" not in asked.values else asked.of("temperature", temperature)
         others = [asked.of("num", num), cool, asked.of("seed", seed)]
-        return [name, menu | {"value": one}, *others, about, controls.offered_by_link(asked, "Generate")]
+        return [name, menu, *others, about, controls.offered_by_link(asked, "Generate")]
 
     begun = on_page(run.click, begin, None, None)
     on_page(begun.then, generate, [model, label, num, temperature, seed], shown, works=True)
     on_page(stop.click, end, None, None)
-    on_page(model.input, chosen, model, [about, label, temperature], works=True)
+    on_page(model.input, chosen, [model, label], [about, label, temperature], works=True)
+    on_page(model.change, followed, [model, label], [about, label], works=True)
     kept = {"model": model, "class": label, "num": num, "temperature": temperature, "seed": seed}
     keep("Generate", kept, restore, [*kept.values(), about, shown])
     offer_sample(library)
@@ -159,10 +161,10 @@ def check_sample(library: Library, name: Any, num: Any, temperature: Any, seed: 
         _class_of(library, name, label)
 
 
-def class_menu(library: Library, name: str) -> Any:
-    """The classes of a model, where it has any."""
+def class_menu(library: Library, name: str, chosen: Any) -> Any:
+    """The classes of a model, where it has any; the one chosen stays chosen, if the model knows it."""
     names = class_names(library, name)
-    return gr.update(choices=[ANY_CLASS, *names], value=ANY_CLASS, visible=bool(names))
+    return gr.update(choices=[ANY_CLASS, *names], value=chosen if chosen in names else ANY_CLASS, visible=bool(names))
 
 
 def class_names(library: Library, name: str) -> list[str]:
@@ -186,29 +188,36 @@ def _class_of(library: Library, name: str, label: Any) -> int:
 def offer_sample(library: Library) -> None:
     """The endpoint /sample."""
 
-    def sample(model: str, num: int, temperature: float, seed: int, label: str | None = None) -> tuple[list[str], Any]:
+    def sample(
+        model: str, num: int = 16, temperature: float | None = None, seed: int = 0, label: str | None = None
+    ) -> tuple[list[str], Any]:
         """Draw new images: PNG files at the model's own size, and the settings. Image i depends on seed and i alone.
 
         Args:
             model: The model's name; see /models.
             num: How many images, 1 to 64.
-            temperature: 0 to 2; 1 is the model itself, less is tamer.
+            temperature: 0 to 2; 1 is the model itself, less is tamer; by default 0.8 for a flow, else 1.
             seed: 0 to 2147483647; the same one gives the same images.
             label: The name of a class, for models that have classes.
         """
+        if temperature is None:
+            temperature = controls.usual_temperature(library, model)
         *_, (_, levels) = draw(library, model, num, temperature, seed, label)
         num_levels, stem = library.describe(model).levels, f"{model}-seed{int(seed)}"
         paths = [files.save(view.png(one, num_levels), f"{stem}-{i}.png") for i, one in enumerate(levels)]
         return paths, {"model": model, "num": int(num), "temperature": temperature, "seed": int(seed), "label": label}
 
-    def check(model: str, num: int, temperature: float, seed: int, label: str | None = None) -> None:
-        check_sample(library, model, num, temperature, seed, label)
+    def check(model: str, num: int, temperature: float | None, seed: int, label: str | None = None) -> None:
+        check_sample(library, model, num, 1.0 if temperature is None else temperature, seed, label)
 
     with gr.Column(visible=False):
         inputs = [
             controls.model_argument(library),
             controls.whole_argument("How many images", 16, 1, LIMITS.images),
-            gr.Number(0.8, label=f"Temperature, 0 to {LIMITS.temperature:g}; 1 is the model itself"),
+            gr.Number(
+                None,
+                label=f"Temperature, 0 to {LIMITS.temperature:g}; 1 is the model itself; null is the model's usual one",
+            ),
             controls.whole_argument("Seed", 0, 0, LIMITS.seed),
             gr.Textbox(None, label="Class name, for models that have classes; otherwise null"),
         ]

@@ -12,7 +12,7 @@ import gradio as gr
 
 from flowgen.errors import FlowgenError
 from flowgen.hyperparameters import configure
-from flowgen.inference import KERNELS, METHODS, Frame, Recorder, complete, methods_of
+from flowgen.inference import KERNELS, METHODS, Frame, Recorder, Result, complete, methods_of
 from flowgen.inference.inpaint import check_known
 from flowgen.interruption import Check, Interrupted, watched
 from flowgen.library import Library
@@ -20,16 +20,20 @@ from flowgen.ui import arguments, completion, controls, view
 from flowgen.ui.boxes import kept_box, sample_seed
 from flowgen.ui.events import on_page
 from flowgen.ui.examples import FILL, boxes_of, example_row
+from flowgen.ui.gallery import connect_gallery, gallery_box, gallery_of
 from flowgen.ui.inpaint_endpoint import check_settings, offer_inpaint
 from flowgen.ui.kept import Asked, keep
 from flowgen.ui.limits import LIMITS
 from flowgen.ui.links import NO_LINK, copy_link, packed
 from flowgen.ui.look import connect
 from flowgen.ui.pace import PRESETS, Paces, expected
-from flowgen.ui.picture import Seen, picture_box, read_box
+from flowgen.ui.picture import Seen, Value, picture_box, read_box
+from flowgen.ui.recipe import read_recipe
 from flowgen.ui.stops import Stopped, Stops
 
 __all__ = ["build"]
+
+Shown = tuple[str, Value | None]  # the report, and once the run has ended, its gallery
 
 SECONDS_BETWEEN_FRAMES = 0.2
 SECONDS_AFTER_STOP = 0.4  # for pictures of what came before it: others wait
@@ -74,11 +78,12 @@ def build(library: Library) -> None:
                 with gr.Row():
                     run = gr.Button("Fill in", variant="primary", elem_id="inpaint-run", elem_classes="fg-run")
                     stop = gr.Button("Stop", variant="stop", elem_id="inpaint-stop", elem_classes="fg-run")
-            shown = gr.HTML(
-                view.blank("Upload a picture or draw a sample, paint over a part of it, and press Fill in."),
-                elem_id="inpaint-result",
-                apply_default_css=False,
-            )
+            with gr.Column(elem_id="inpaint-result"):
+                gallery = gallery_box("inpaint-gallery")
+                shown = gr.HTML(
+                    view.blank("Upload a picture or draw a sample, paint over a part of it, and press Fill in."),
+                    apply_default_css=False,
+                )
 
     def inpaint(
         request: gr.Request,
@@ -90,7 +95,7 @@ def build(library: Library) -> None:
         steps: Any,
         seed: Any,
         *values: Any,
-    ) -> Iterator[str]:
+    ) -> Iterator[Shown]:
         own = dict(zip(knobs, values, strict=True))
         chosen = {field: value for (kernel, field), value in own.items() if kernel == method}
         if preset is not None:  # the sliders may not have heard yet what it comes to for this model and method
@@ -147,7 +152,10 @@ def build(library: Library) -> None:
         num, steps = arguments.whole("num", num, 1, LIMITS.variants), arguments.whole("steps", steps, 1, LIMITS.steps)
         return view.note(f"{expected(paces, name, method, num, steps)}.")
 
-    connect(box, library, model, paint=True)
+    def recall(value: Any) -> list[Any]:
+        return restore({"values": asked_of(library, value)})
+
+    looked = connect(box, library, model, paint=True)
     size = [preset, num, steps]
     reckonings = [
         on_page(model.input, offer, [model, method, *size], [method, about, steps, *groups, cost], works=True),
@@ -157,7 +165,10 @@ def build(library: Library) -> None:
     chosen_apart = {"model": model, "picture": box, "method": method, "preset": preset}
     settings = {f"{kernel}.{field}": knob for (kernel, field), knob in knobs.items()}
     kept = chosen_apart | {"num": num, "steps": steps, "seed": seed} | settings
-    restored = keep("Inpaint", kept, restore, [*kept.values(), about, *groups, shown])
+    restorable = [*kept.values(), about, *groups, shown]
+    restored = keep("Inpaint", kept, restore, restorable)
+    recalled = on_page(looked.then, recall, box, restorable)
+    reckonings.append(on_page(recalled.then, reckon, [model, method, *size], cost, works=True))
     if model.value and restored is not None:
         reckonings.append(on_page(restored.then, reckon, [model, method, *size], cost, works=True))
     for reckoned in reckonings:
@@ -167,9 +178,10 @@ def build(library: Library) -> None:
         on_page(own.then, reckon, [model, method, *size], cost, works=True)
     begun = on_page(run.click, begin, None, None)
     inputs = [model, box, method, *size, seed, *knobs.values()]
-    on_page(begun.then, inpaint, inputs, shown, works=True)
+    on_page(begun.then, inpaint, inputs, [shown, gallery], works=True)
     taken = on_page(examples.click, take, [examples, model], box)
-    on_page(on_page(taken.success, begin, None, None).then, inpaint, inputs, shown, works=True)
+    on_page(on_page(taken.success, begin, None, None).then, inpaint, inputs, [shown, gallery], works=True)
+    connect_gallery(gallery, box, library, model)
     on_page(stop.click, end, None, None)
     offer_inpaint(library)
 
@@ -183,6 +195,16 @@ def forecast(paces: Paces, name: str, method: str, preset: str) -> str:
     promise = f"{preset} answers within {wanted.seconds:.0f} s" if fits else "This method is slow, even in a few steps"
     text = f"{promise}: {expected(paces, name, method, num, steps)}."
     return f'<div data-preset="{preset}" data-num="{num}" data-steps="{steps}">{view.note(text)}</div>'
+
+
+def asked_of(library: Library, value: Any) -> dict[str, Any]:
+    """What was asked for when a completion was made that a picture box was given, by the names that links use."""
+    if not (isinstance(value, dict) and value.get("recipe")):
+        return {}
+    recipe = read_recipe(library, value["recipe"])
+    own = {f"{recipe.method}.{field}": option for field, option in recipe.options.items()}
+    asked = {name: getattr(recipe, name) for name in ("model", "method", "num", "steps", "seed")}
+    return asked | own
 
 
 def _method_menu(library: Library, name: str | None) -> gr.Dropdown:
@@ -225,7 +247,7 @@ def show(
     chosen: dict[str, Any],
     *,
     check: Check,
-) -> Iterator[str]:
+) -> Iterator[Shown]:
     """The page's result as it comes, a few times a second; leaving this iterator ends the computation.
 
     What can be refused at once is refused before anything is shown.
@@ -247,12 +269,13 @@ def show(
     configure(METHODS[method], options)
     check_known(library.load(name), seen.known)
     before = view.with_hole(seen.levels, seen.known, meta.levels)
-    yield view.results(view.status("Starting …", 0.0), view.pair(before, before, "being filled in"))
+    yield view.results(view.status("Starting …", 0.0), view.pair(before, before, "being filled in")), None
     try:
         link = _link(name, value, method, asked, options)
-        yield from _run(library, name, seen, before, method, options, asked, check, link)
+        for report, result in _run(library, name, seen, before, method, options, asked, check, link):
+            yield report, None if result is None else gallery_of(result, value, before)
     except FlowgenError as error:  # such as what only the method knows of a hole
-        yield view.blank(str(error))  # instead of what would look as if it went on
+        yield view.blank(str(error)), None  # instead of what would look as if it went on
         raise
 
 
@@ -266,7 +289,7 @@ def _run(
     asked: dict[str, Any],
     check: Check,
     link: str,
-) -> Iterator[str]:
+) -> Iterator[tuple[str, Result | None]]:
     model, stem = library.load(name), f"filled-seed{asked['seed']}"
     recorder = Recorder(seen.levels, seen.known, model.levels, METHODS[method])
     started = shown_at = time.monotonic()
@@ -277,10 +300,10 @@ def _run(
             now = time.monotonic()
             if frame.step < frame.num_steps and now - shown_at > SECONDS_BETWEEN_FRAMES:
                 shown_at = now
-                yield completion.running(frame, recorder.trace(), before, model.levels, now - started, stem)
+                yield completion.running(frame, recorder.trace(), before, model.levels, now - started, stem), None
     except Interrupted as end:
         if recorder.last is None:
-            yield view.blank(str(end))
+            yield view.blank(str(end)), None
             return
         why = (
             "stopped"
@@ -292,7 +315,7 @@ def _run(
     settings = {"model": name, "model_sha256": library.fingerprint(name), "method": method, "options": full, **asked}
     seconds = time.monotonic() - started
     result = recorder.result(settings, seconds=SECONDS_AFTER_STOP if why else math.inf)
-    yield completion.ended(recorder.last, result, before, seconds, stem, why=why, link=link)
+    yield completion.ended(recorder.last, result, seconds, stem, why=why, link=link), result
 
 
 def _link(name: str, value: Any, method: str, asked: dict[str, Any], options: dict[str, Any]) -> str:

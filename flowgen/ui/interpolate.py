@@ -97,14 +97,14 @@ def show(library: Library, name: str, start: Any, end: Any, frames: Any) -> Iter
 
 
 def _way(path: Path, levels: Tensor, num_levels: int) -> list[str]:
-    film = view.animation(levels, num_levels)
+    film, middle = view.animation(levels, num_levels), view.png(levels[len(levels) // 2], num_levels)
     steps = [view.picture(view.png(one, num_levels), f"step {i}, {path}") for i, one in enumerate(levels)]
     strip = view.link(view.sheet(levels, num_levels, columns=len(levels)), f"{path}.png", "Download the strip")
     loop = view.link(film, f"{path}-animation.png", "Download the animation")
     return [
         f'<h3 class="fg-heading">{controls.title(path)}</h3>',
         view.note(PATHS[path]),
-        f'<div class="fg-path"><figure class="fg-film">{view.picture(film, f"animation, {path}")}</figure>'
+        f'<div class="fg-path"><figure class="fg-film">{view.moving(film, middle, f"animation, {path}")}</figure>'
         f'<div class="fg-strip">{"".join(steps)}</div></div>',
         f'<div class="fg-links">{strip}{loop}</div>',
     ]

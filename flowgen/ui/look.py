@@ -1,8 +1,10 @@
 """What a model sees of an upload, a part of it, a sample or an empty sheet, and what a mask file hides of it."""
 
 import io
+import json
 import random
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
@@ -19,11 +21,13 @@ from flowgen.ui import arguments, controls
 from flowgen.ui.boxes import SEEDS, is_wanted, wanted_seed
 from flowgen.ui.events import on_page
 from flowgen.ui.picture import Value, empty, filled, read_box
+from flowgen.ui.recipe import Recipe, find_recipe, read_recipe
 from flowgen.ui.refusals import BadArgument
 from flowgen.ui.view import data_url
 
 __all__ = ["connect", "marks", "read_crop", "see_file"]
 
+NOTHING_NEW = {"upload": None, "mask_file": None}
 VIEW = 480  # pixels of the longer side of the photograph in which the crop is chosen
 
 
@@ -58,27 +62,47 @@ def connect(box: gr.HTML, library: Library, model: gr.Dropdown, *, paint: bool =
         on_page(box.mask, look_at_mask, [box, model], box)
         on_page(box.blank, blank, model, box)
     on_page(box.sample, draw, [box, model], box, works=True)
-    on_page(model.change, look_again, [box, model], box)
+    on_page(model.input, look_again, [box, model], box)
     return on_page(box.upload, look, [box, model], box)
 
 
 def or_why_not(see: Callable[[Library, str, Value], Value], library: Library, name: str, value: Any) -> Value:
     """What is seen, or what was there before with a sentence why not: beside the picture, where the visitor looks."""
-    there = empty() | (value if isinstance(value, dict) else {}) | {"upload": None, "mask_file": None, "trouble": ""}
+    given = value if isinstance(value, dict) else {}
+    there = {key: given.get(key, nothing) for key, nothing in empty().items()}
+    there |= {"file": arguments.plain_upload(there["file"]), "trouble": ""}
+    new = {key: given.get(key) for key in NOTHING_NEW}
     try:
-        return there | see(library, name, value)
+        return there | see(library, name, there | new) | NOTHING_NEW
     except FlowgenError as error:
-        return there | {"trouble": str(error)}
+        return there | {"trouble": str(error)} | NOTHING_NEW
 
 
-def see_upload(library: Library, name: str, value: Any) -> Value:
-    """What a model sees of the file just uploaded.
+def see_upload(library: Library, name: str, value: Value) -> Value:
+    """What a model sees of the file just uploaded; of a completion that says what made it, what that was.
 
     Raises:
         FlowgenError: if it is no picture, or too large.
     """
     meta = arguments.model(library, name)
-    return see_file(meta, value.get("upload") if isinstance(value, dict) else None)
+    seen = see_file(meta, value.get("upload"))
+    text = find_recipe(arguments.upload_path("picture", value.get("upload")).read_bytes())
+    if text is None:
+        return seen
+    try:
+        return see_recipe(library, read_recipe(library, text))
+    except FlowgenError as error:
+        return seen | {"trouble": f"The settings in this PNG cannot be restored: {error}"}
+
+
+def see_recipe(library: Library, recipe: Recipe) -> Value:
+    """The picture and the hole of a completion, and its recipe, from which the settings are taken."""
+    meta = library.describe(recipe.model)
+    changed = library.fingerprint(recipe.model) != recipe.model_sha256
+    caption = f"restored: {recipe.model}, seed {recipe.seed}, #{recipe.index}"
+    seen = filled(recipe.levels(meta.event_shape, meta.levels), meta.levels, caption)
+    trouble = f"{recipe.model} has changed since: the result will be another." if changed else ""
+    return seen | {"mask": recipe.mask, "trouble": trouble, "recipe": json.dumps(asdict(recipe))}
 
 
 def see_file(meta: Meta, file: Any, crop: Box | None = None) -> Value:
@@ -88,24 +112,23 @@ def see_file(meta: Meta, file: Any, crop: Box | None = None) -> Value:
     levels = to_levels(picture, meta.event_shape, levels=meta.levels, box=box)
     large = picture.size != levels.shape[:0:-1]
     return filled(levels, meta.levels, _caption(picture.size, box, meta.event_shape)) | {
-        "file": file,
+        "file": arguments.plain_upload(file),
         "size": list(picture.size),
         "crop": list(box),
         "view": _small(picture) if large else None,
     }
 
 
-def see_crop(library: Library, name: str, value: Any) -> Value:
+def see_crop(library: Library, name: str, value: Value) -> Value:
     """What a model sees inside the frame; the page has carried the hole along.
 
     Raises:
         FlowgenError: if the frame is not a part of the upload in the model's proportions.
     """
     meta = arguments.model(library, name)
-    value = value if isinstance(value, dict) else {}
     size = arguments.open_upload("picture", value.get("file")).size
     crop = read_crop(value.get("crop"), size, meta.event_shape)
-    return see_file(meta, value["file"], crop) | {"mask": value.get("mask") or ""}
+    return see_file(meta, value["file"], crop) | {"mask": value["mask"] or ""}
 
 
 def read_crop(value: Any, size: tuple[int, int], event_shape: tuple[int, ...]) -> Box:
@@ -125,14 +148,13 @@ def read_crop(value: Any, size: tuple[int, int], event_shape: tuple[int, ...]) -
     return left, upper, right, lower
 
 
-def see_again(library: Library, name: str, value: Any) -> Value:
+def see_again(library: Library, name: str, value: Value) -> Value:
     """The same picture, with the hole painted into it, where it fits another model.
 
     An upload is looked at anew, and keeps its frame and its hole where the two models see pictures of one size; a
     sample goes where it does not fit.
     """
     meta = arguments.model(library, name)
-    value = value if isinstance(value, dict) else {}
     fits = _fits(value, meta)
     if not value.get("file"):
         return value if fits or is_wanted(value) else empty()
@@ -144,7 +166,7 @@ def see_again(library: Library, name: str, value: Any) -> Value:
         crop = read_crop(value.get("crop"), size, meta.event_shape)
     except FlowgenError:  # the frame has the proportions of another model
         crop = centred_box(size, meta.event_shape)
-    return see_file(meta, value["file"], crop) | {"mask": (value.get("mask") or "") if fits else ""}
+    return see_file(meta, value["file"], crop) | {"mask": (value["mask"] or "") if fits else ""}
 
 
 def _fits(value: Any, meta: Meta) -> bool:
@@ -155,7 +177,7 @@ def _fits(value: Any, meta: Meta) -> bool:
     return True
 
 
-def see_mask(library: Library, name: str, value: Any) -> Value:
+def see_mask(library: Library, name: str, value: Value) -> Value:
     """The same picture with the hole that a mask file marks: white, as large as the upload or as what the model sees.
 
     Raises:

@@ -16,7 +16,7 @@ element.addEventListener("click", (event) => {
   const name = button.closest("[data-model]").dataset.model;
   if (button.dataset.do === "sample") {
     button.disabled = true;
-    button.textContent = "Drawing …";
+    button.textContent = say("Drawing …");
   }
   props.value = { ...props.value, asked: name };
   trigger(button.dataset.do === "sample" ? "sample" : "choose");

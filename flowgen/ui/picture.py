@@ -15,7 +15,7 @@ from flowgen.errors import FlowgenError
 from flowgen.ui import arguments
 from flowgen.ui.view import data_url, png
 
-__all__ = ["Seen", "Value", "empty", "filled", "picture_box", "read_box", "read_mask", "read_source"]
+__all__ = ["Seen", "Value", "empty", "filled", "open_png", "picture_box", "read_box", "read_mask", "read_source"]
 
 Value = dict[str, Any]
 
@@ -108,7 +108,7 @@ def picture_box(label: str, elem_id: str, *, paint: bool = False) -> gr.HTML:
 
 def empty(trouble: str = "") -> Value:
     """A box with nothing in it."""
-    nothing = dict.fromkeys(("picture", "file", "size", "crop", "view"))
+    nothing = dict.fromkeys(("picture", "file", "size", "crop", "view", "seed", "of"))
     return nothing | {"mask": "", "drawn": False, "caption": "", "trouble": trouble}
 
 
@@ -156,9 +156,22 @@ def read_source(value: Any) -> tuple[Image.Image, bool | Literal["auto"]]:
 
 def _shown(value: Any) -> Image.Image:
     picture = value.get("picture") if isinstance(value, dict) else None
-    if not (isinstance(picture, str) and picture.startswith(PNG_URL) and len(picture) < LONGEST_URL):
+    if picture is None:
+        raise FlowgenError("There is no picture yet: upload one, or draw a sample.")
+    return open_png(picture)[1]
+
+
+def open_png(url: Any) -> tuple[bytes, Image.Image]:
+    """A small PNG that the page sends as a data URL: the file and the picture.
+
+    Raises:
+        FlowgenError: for anything else.
+    """
+    if not (isinstance(url, str) and url.startswith(PNG_URL) and len(url) < LONGEST_URL):
         raise FlowgenError("There is no picture yet: upload one, or draw a sample.")
     try:
-        return open_picture(base64.b64decode(picture.removeprefix(PNG_URL), validate=True))
+        content = base64.b64decode(url.removeprefix(PNG_URL), validate=True)
     except ValueError:
         raise FlowgenError("The picture cannot be read: upload it again.") from None
+    with arguments.DECODING:
+        return content, open_picture(content)

@@ -26,7 +26,8 @@ function settled([left, upper, width]) {
 }
 
 function showFrame() {
-  const { view, crop, size } = current();
+  const { file, crop, size } = current();
+  const view = file && current().view; // the upload may be gone, while what was seen of it is kept
   if (!button("crop")) return;
   button("crop").hidden = !view;
   if (!view) return openFrame(false);
@@ -121,6 +122,11 @@ actions.crop = () => openFrame(find("crop").hidden);
 
 keys.push((event, key) => {
   if (event.target !== find("frame") || !frame) return false;
+  if (key === "escape") {
+    openFrame(false);
+    button("crop").focus();
+    return true;
+  }
   const step = Math.max(1, Math.round(current().size[0] / 50));
   const [left, upper, width] = frame;
   const next = {

@@ -1,5 +1,7 @@
 """The application around the page: the door before it, the route that says whether it is ready, and its refusals."""
 
+import math
+import time
 from typing import Any
 
 import gradio as gr
@@ -12,8 +14,11 @@ from flowgen.ui.door import Door
 from flowgen.ui.front import Front
 from flowgen.ui.readiness import readiness
 from flowgen.ui.refusals import refusal_handlers
+from flowgen.ui.tidying import forget
 
 __all__ = ["application"]
+
+SECONDS_BETWEEN_SWEEPS = 1.0
 
 
 def application(page: gr.Blocks, library: Library) -> dict[str, Any]:
@@ -22,8 +27,14 @@ def application(page: gr.Blocks, library: Library) -> dict[str, Any]:
     def is_pending(session_hash: str, event_id: str) -> bool:
         return event_id in page._queue.pending_event_ids_session.get(session_hash, ())
 
+    swept = -math.inf
+
     async def sweep() -> None:
-        await run_in_threadpool(make_room)
+        nonlocal swept
+        if time.monotonic() > swept + SECONDS_BETWEEN_SWEEPS:
+            swept = time.monotonic()
+            await run_in_threadpool(make_room)
+            forget(page)
 
     return {
         "exception_handlers": refusal_handlers(),

@@ -84,7 +84,7 @@ def test_interrupted_it_keeps_what_came(shell: Shell, monkeypatch: pytest.Monkey
 
         n, total = 0, 0
 
-        def __init__(self, **_: Any) -> None: ...
+        def __init__(self, *_: Any, **__: Any) -> None: ...
         def __enter__(self) -> "Impatient":
             return self
 
@@ -94,7 +94,7 @@ def test_interrupted_it_keeps_what_came(shell: Shell, monkeypatch: pytest.Monkey
             if self.n == 3:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(inpaint_module, "tqdm", Impatient)
+    monkeypatch.setattr(inpaint_module, "bar", Impatient)
     words = ["inpaint", "tiny", "--image", "a.png", "--mask", "mask.png", *SOME, "--output", "out.png"]
     assert shell(*words, "--archive", "out.zip")[0] == 0
     settings = json.loads(entries(Path("out.zip"))["settings.json"])

@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 from huggingface_hub import constants
+from huggingface_hub.utils import logging
 
 import flowgen
 from flowgen import library
@@ -303,6 +304,20 @@ def test_no_hub_at_all(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     with pytest.raises(FlowgenError, match="the Hub cannot be reached"):
         library.find("hf:someone/models/one")
+
+
+def test_what_the_client_says_of_its_tries_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.get_logger("huggingface_hub.utils._http")
+
+    def try_in_vain() -> None:
+        with sentences("a/b"):
+            log.warning("Retrying in 1s [Retry 1/5].")
+            raise OSError
+
+    with pytest.raises(FlowgenError, match="cannot be reached"):
+        try_in_vain()
+    log.warning("This concerns somebody else.")
+    assert caplog.messages == ["This concerns somebody else."]
 
 
 def test_a_full_disk_is_not_the_hubs_fault() -> None:

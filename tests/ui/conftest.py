@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 import torch
-from playwright.sync_api import Browser, BrowserType, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserType, ConsoleMessage, Page, Request, sync_playwright
 
 from flowgen.checkpoint import Meta, save_checkpoint
 from flowgen.data import Images
@@ -157,6 +157,7 @@ def visit(browser: Browser, studio: str) -> Iterator[Visit]:
     """Open the studio at a size; errors on the console and requests to other hosts fail the test."""
     complaints: list[str] = []
     contexts = []
+    leaving: set[Page] = set()  # a page that is left complains of what it had asked for and will not get
 
     def open_page(size: tuple[int, int] = DESKTOP, *, dark: bool = False, address: str = "") -> Page:
         context = browser.new_context(
@@ -165,11 +166,23 @@ def visit(browser: Browser, studio: str) -> Iterator[Visit]:
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
         page = context.new_page()
-        page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+
+        def listen(message: ConsoleMessage) -> None:
+            if message.type == "error" and page not in leaving:
+                complaints.append(message.text)
+
+        def look(request: Request) -> None:
+            if request.is_navigation_request():
+                leaving.add(page)
+            if _is_foreign(request.url, studio):
+                complaints.append(request.url)
+
+        page.on("console", listen)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: _is_foreign(request.url, studio) and complaints.append(request.url))
+        page.on("request", look)
+        page.on("framenavigated", lambda frame: leaving.discard(page))
         page.goto(f"{studio}/{address or '?'}&__theme={'dark' if dark else 'light'}")
-        page.wait_for_selector("#generate-run")
+        page.wait_for_selector(".fg-lead:visible")
         return page
 
     yield open_page

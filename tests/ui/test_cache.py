@@ -3,11 +3,14 @@
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from flowgen.ui.cache import make_room, most_bytes, own_folder
 from flowgen.ui.limits import LIMITS
+from flowgen.ui.tidying import forget
 
 MEGABYTE = 2**20
 
@@ -34,6 +37,14 @@ def test_the_oldest_go_until_an_upload_more_has_room(folder: Path) -> None:
     make_room(most=(30 + LIMITS.upload_megabytes) * MEGABYTE)
     assert sorted(path.name for path in folder.glob("*/*.png")) == ["3.png", "4.png", "5.png"]
     assert len(list(folder.iterdir())) == 3, "their folders go with them"
+
+
+def test_there_may_be_only_so_many_however_small(folder: Path) -> None:
+    for i in range(5):
+        put(folder, f"{i}.png", 0)
+        time.sleep(0.02)
+    make_room(most_files=2)
+    assert sorted(path.name for path in folder.glob("*/*.png")) == ["3.png", "4.png"]
 
 
 def test_what_is_too_old_goes_even_if_there_is_room(folder: Path) -> None:
@@ -69,3 +80,20 @@ def test_a_folder_of_our_own_unless_another_is_named(monkeypatch: pytest.MonkeyP
     own_folder()
     assert Path(os.environ["GRADIO_TEMP_DIR"]).name == "flowgen"
     assert most_bytes() < 4 * 2**30
+
+
+def test_what_gradio_keeps_of_what_is_over_is_forgotten(folder: Path) -> None:
+    kept, gone = put(folder, "kept.png", 0), folder / "gone.png"
+    page: Any = SimpleNamespace(
+        temp_file_sets=[{str(kept), str(gone)}],
+        _queue=SimpleNamespace(
+            pending_event_ids_session={"over": set(), "runs": {"1"}, "listens": set()},
+            pending_messages_per_session={"runs": 0, "listens": 0},
+            event_ids_to_events={"1": 0},
+        ),
+        server_app=SimpleNamespace(iterators_to_reset={"1", "long ago"}),
+    )
+    forget(page)
+    assert page.temp_file_sets == [{str(kept)}]
+    assert page._queue.pending_event_ids_session == {"runs": {"1"}, "listens": set()}
+    assert page.server_app.iterators_to_reset == {"1"}

@@ -1,8 +1,11 @@
 """What the page makes of a registry, of numbers and of values that no page sends."""
 
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 
 import gradio as gr
@@ -14,7 +17,7 @@ from flowgen.data import Images
 from flowgen.errors import FlowgenError
 from flowgen.inference import METHODS
 from flowgen.library import Library
-from flowgen.ui import TABS, controls
+from flowgen.ui import TABS, arguments, controls
 from flowgen.ui.picture import empty, filled, read_box
 from flowgen.ui.scoring import costlier
 
@@ -126,3 +129,33 @@ def test_the_share_of_costlier_images_follows_the_quantiles() -> None:
     assert costlier(quantiles, 0.5) == 100
     assert costlier(quantiles, 9) == 0
     assert costlier([], 1.0) is None
+
+
+def test_however_many_uploads_come_two_are_decoded_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, most = 0, 0
+    lock = Lock()
+
+    def slow(path: Path) -> str:
+        nonlocal now, most
+        with lock:
+            now, most = now + 1, max(most, now + 1)
+        time.sleep(0.05)
+        with lock:
+            now -= 1
+        if path.name == "bad":
+            raise FlowgenError("This is not a picture.")
+        return path.name
+
+    monkeypatch.setattr(arguments, "open_picture", slow)
+    meta = {"_type": "gradio.FileData"}
+
+    def look(name: str) -> str:
+        try:
+            return str(arguments.open_upload("image", {"path": name, "meta": meta}))
+        except FlowgenError:
+            return "refused"
+
+    with ThreadPoolExecutor(12) as threads:
+        seen = list(threads.map(look, ["bad", "good"] * 6))
+    assert seen == ["refused", "good"] * 6
+    assert most == 2

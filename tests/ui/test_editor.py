@@ -201,6 +201,9 @@ def test_a_frame_chooses_the_part_that_the_model_sees(visit: Visit, size: tuple[
         page.keyboard.press("+")
     expect(caption).to_contain_text("pixels, 600 x 600 at (")
     assert fits(page)
+    page.keyboard.press("Escape")
+    expect(frame).to_be_hidden()
+    expect(page.locator(f"#{BOX} [data-do=crop]")).to_be_focused()
 
 
 def _middle(page: Page, selector: str) -> tuple[float, float]:

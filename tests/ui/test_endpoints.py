@@ -63,6 +63,14 @@ def test_sample_gives_images_that_a_seed_gives_again(client: Client) -> None:
     assert settings == {"model": "gray", "num": 3, "temperature": 0.7, "seed": 5, "label": None}
 
 
+@pytest.mark.parametrize(("model", "usual"), [("gray", 0.8), ("ordered", 1.0)])
+def test_without_a_temperature_the_model_has_its_usual_one(client: Client, model: str, usual: float) -> None:
+    images, settings = client.predict(model=model, num=1, seed=5, api_name="/sample")
+    named, _ = client.predict(model=model, num=1, temperature=usual, seed=5, api_name="/sample")
+    assert settings["temperature"] == usual
+    assert np.array_equal(pixels(images[0]), pixels(named[0]))
+
+
 @pytest.mark.parametrize("path", ["spherical", "linear"])
 def test_interpolate_ends_in_the_two_images(client: Client, tmp_path: Path, mnist: Images, path: str) -> None:
     ends = [mnist.levels[i, 0].numpy() for i in (0, 1)]

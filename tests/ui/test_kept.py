@@ -183,7 +183,7 @@ def test_a_link_walks_between_the_same_samples_and_fills_in_the_same_hole(visit:
     assert hidden(other, "inpaint-picture") == hidden(page, "inpaint-picture") > 0
     other.click("#inpaint-run")
     expect(other.locator("#inpaint-result .fg-status")).to_contain_text("step 5 of 5")
-    first, again = (decoded(each.locator("#inpaint-result .fg-pair img").last) for each in (page, other))
+    first, again = (decoded(each.locator("#inpaint-gallery [data-part=after]")) for each in (page, other))
     assert (first == again).all()
 
     upload(page, "inpaint-picture", digit)

@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,10 +30,7 @@ REFUSALS = [*sorted((FLOWGEN / "inference").rglob("*.py")), FLOWGEN / "data/pict
 ENGLISH_WORDS = re.compile(r"[A-Za-z']{2,}(?:,? [A-Za-z']{2,}){2,}")
 
 # What strangers to the page are told: callers over HTTP, whoever starts the server, and Python callers.
-ELSEWHERE = re.compile(
-    r"offer_\w+|_options_argument|endpoint|launch|_port|model_argument|whole_argument|UNREADABLE|NO_SUCH_ENDPOINT|_to_eight_bits|_white|"
-    r"TAKE_SIZES|theme"
-)
+ELSEWHERE = re.compile(r"offer_\w+|endpoint|launch|_port|\w+_argument|UNREADABLE|NO_SUCH_ENDPOINT|TAKE_SIZES|theme")
 # Parts of sentences that are translated whole, as the tests below show.
 PARTS = {
     "must be one of 7",
@@ -109,6 +107,14 @@ def test_every_method_and_its_settings_are_explained(method: str) -> None:
     labels = [title(field.name) for field in dataclasses.fields(kernel)]
     for text in [about, *helps, *labels]:
         assert re.search("[\u4e00-\u9fff]", translate(text, CHINESE)), text
+
+
+def test_no_sentence_is_translated_twice() -> None:
+    def unique(pairs: list[tuple[str, str]]) -> dict[str, str]:
+        assert len({english for english, _ in pairs}) == len(pairs)
+        return dict(pairs)
+
+    assert json.loads((FLOWGEN / "ui/zh.json").read_text(), object_pairs_hook=unique) == catalogue(CHINESE)
 
 
 def test_a_translation_uses_the_fields_of_its_sentence() -> None:
@@ -193,7 +199,7 @@ def test_the_page_is_served_in_the_language_asked_for(studio: str) -> None:
     )
     assert DESCRIPTION in english.text
     assert '<html\n\tlang="en"' in english.text
-    assert "set-cookie" not in english.headers
+    assert "flowgen_language" not in english.headers.get("set-cookie", "")
     for page in (chinese, chosen):
         assert '<html\n\tlang="zh-CN"' in page.text
         assert translate(DESCRIPTION, CHINESE) in page.text
@@ -246,6 +252,11 @@ def test_nothing_english_is_left_on_the_chinese_page(visit: Visit, digit: Path) 
     expect(page.locator("#score-picture .fg-caption")).to_contain_text("模型看到的是")
     page.click("#score-run")
     expect(page.locator("#score-result .fg-score").first).to_contain_text("比特/维")
+    assert english_left(page) == []
+
+    page.get_by_role("tab", name="模型", exact=True).click()
+    page.locator("[data-model=gray] [data-do=sample]").click()
+    expect(page.locator("[data-model=gray] .fg-sheets img").first).to_be_visible()
     assert english_left(page) == []
 
 
