@@ -97,7 +97,7 @@ def keep_tab(tabs: gr.Tabs, each: Mapping[str, gr.Tab]) -> None:
     """Have the browser remember which tab was open."""
 
     def choose(name: Any) -> Any:
-        return gr.update(selected=name) if name in each else gr.skip()
+        return gr.update(selected=name) if isinstance(name, str) and name in each else gr.skip()
 
     page = Context.root_block
     assert page is not None
