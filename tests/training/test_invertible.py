@@ -107,7 +107,7 @@ def test_what_cannot_be_inverted_well_is_stored_wherever_it_stands() -> None:
     inner = Chain([InvertibleConv1x1(4), AdditiveCoupling(Halves(), ConvNet(2, 2, hidden=4))])
     squash = Inverse(Logit())
     chain = Chain([inner, squash, Logit(), Inverse(InvertibleConv1x1(4)), InvertibleConv1x1(4)]).double()
-    assert [link.reversible for link in chain.applied()] == [True, False, False, True, True]
+    assert [link.reversible for link in chain.links] == [True, False, False, True, True]
     nn.init.normal_(inner.links[1].conditioner.last.weight)
     chain.links[4].lower.requires_grad_(False)
     x, found = torch.randn(3, 4, 4, 4, dtype=torch.float64), []
