@@ -4,13 +4,13 @@ import sys
 
 import typer
 
-from flowgen.commands import codec, images, inpaint, models, train
+from flowgen.commands import codec, images, inpaint, models, push, recipe, space, train
 from flowgen.errors import FlowgenError
 
 __all__ = ["main"]
 
 app = typer.Typer(
-    help="Image models with exact likelihoods: train, sample, interpolate, inpaint, evaluate, compress.",
+    help="Image models with exact likelihoods: train, sample, interpolate, inpaint, evaluate, compress, deploy.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # an error is a line, not a box
@@ -18,12 +18,15 @@ app = typer.Typer(
 )
 app.command()(models.models)
 app.add_typer(train.app, name="train")
+app.command()(recipe.recipe)
 app.command()(images.sample)
 app.command()(images.interpolate)
 app.command()(inpaint.inpaint)
 app.command()(models.evaluate)
 app.command()(codec.compress)
 app.command()(codec.decompress)
+app.command()(push.push)
+app.add_typer(space.app, name="space")
 
 
 def main() -> None:

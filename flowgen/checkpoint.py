@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import struct
 import tempfile
@@ -22,6 +23,7 @@ __all__ = [
     "FORMAT",
     "Meta",
     "build",
+    "count_numbers",
     "load",
     "read_meta",
     "resolve_device",
@@ -127,6 +129,16 @@ def read_meta(path: Path) -> Meta:
             f"The file {name!r} holds safetensors, but no FlowGen model; only FlowGen's checkpoints can be loaded."
         )
     return _from_json(name, text)
+
+
+def count_numbers(path: Path) -> int:
+    """How many numbers a checkpoint stores, by its header: the parameters, and the few constants of some layers.
+
+    Raises:
+        FlowgenError: as read_meta does.
+    """
+    read_meta(path)
+    return sum(math.prod(entry["shape"]) for name, entry in _header(path).items() if name != "__metadata__")
 
 
 def load(path: Path, device: str | torch.device = "auto") -> ImageModel:

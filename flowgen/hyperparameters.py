@@ -3,7 +3,7 @@
 Flags, sliders, a checkpoint's header and the checks below all derive from them.
 """
 
-import math
+import sys
 import types
 from collections.abc import Mapping
 from dataclasses import fields
@@ -11,7 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from flowgen.errors import FlowgenError
 
-__all__ = ["check", "configure"]
+__all__ = ["check", "check_values", "configure"]
 
 
 def check(source: Any) -> None:
@@ -20,9 +20,18 @@ def check(source: Any) -> None:
     Raises:
         FlowgenError: naming the field, what it may be, and what was given.
     """
-    hints = get_type_hints(type(source))
-    for field in fields(source):
-        value, low, high = getattr(source, field.name), field.metadata.get("min"), field.metadata.get("max")
+    check_values(type(source), {field.name: getattr(source, field.name) for field in fields(source)})
+
+
+def check_values(source: type[Any], values: Mapping[str, Any]) -> None:
+    """Hold named values to a dataclass's fields, as check does, before there is one; names that it lacks are left out.
+
+    Raises:
+        FlowgenError: naming the field, what it may be, and what was given.
+    """
+    hints = get_type_hints(source)
+    for field in (field for field in fields(source) if field.name in values):
+        value, low, high = values[field.name], field.metadata.get("min"), field.metadata.get("max")
         if not _fits(value, hints[field.name], low, high):
             wanted = _described(hints[field.name], low, high)
             raise FlowgenError(f"{field.name} is {value!r}; it must be {wanted}.")
@@ -48,7 +57,8 @@ def _fits(value: Any, hint: Any, low: float | None, high: float | None) -> bool:
         return value in get_args(hint)
     if hint in (int, float):
         number = isinstance(value, int if hint is int else (int, float)) and not isinstance(value, bool)
-        return number and math.isfinite(value) and (low is None or value >= low) and (high is None or value <= high)
+        finite = number and abs(value) <= sys.float_info.max  # math.isfinite cannot take integers beyond
+        return finite and (low is None or value >= low) and (high is None or value <= high)
     return isinstance(value, hint)
 
 

@@ -4,14 +4,17 @@ import hashlib
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from flowgen.checkpoint import Meta, read_meta
+from flowgen import hub
+from flowgen.checkpoint import Meta, count_numbers, read_meta
 from flowgen.checkpoint import load as load_checkpoint
 from flowgen.errors import FlowgenError
+from flowgen.interruption import asks
 from flowgen.models import ImageModel
 
 __all__ = ["Library", "checkpoint_directory", "describe", "find", "fingerprint", "load", "names"]
@@ -34,7 +37,9 @@ def names(directory: Path | None = None) -> list[str]:
 
 
 def find(name: str, directory: Path | None = None) -> Path:
-    """The file of a model: a name in the directory, a path ending in .safetensors, or hf:<owner>/<repo>/<name>.
+    """The file of a model: a name in the directory, a path ending in .safetensors, or on the Hub.
+
+    There it is hf:<owner>/<repo>/<name>, or hf:<owner>/<repo>/<name>@<revision>: a branch, a tag or a commit.
 
     Raises:
         FlowgenError: if there is none.
@@ -46,7 +51,7 @@ def find(name: str, directory: Path | None = None) -> Path:
     known = names(directory)
     if name not in known:
         offer = f"there are {', '.join(known)}" if known else "there are none yet; `flowgen train` makes one"
-        raise FlowgenError(f"There is no model {_shorten(name)!r}; {offer}.")
+        raise FlowgenError(f"There is no model {hub.shorten(name)!r}; {offer}.")
     return (directory or checkpoint_directory()) / f"{name}{SUFFIX}"
 
 
@@ -54,7 +59,7 @@ def load(name: str, device: str | torch.device = "auto") -> ImageModel:
     """Load a model.
 
     Args:
-        name: a name in checkpoints/, a path ending in .safetensors, or hf:<owner>/<repo>/<name>.
+        name: a name in checkpoints/, a path ending in .safetensors, or hf:<owner>/<repo>/<name>[@<revision>].
         device: auto (cuda where there is one), cpu or cuda.
 
     Raises:
@@ -86,6 +91,7 @@ class Library:
 
     Args:
         directory: where they are; by default the library's own.
+        elsewhere: files of more models, by name.
         device: auto, cpu or cuda.
         memory_budget: bytes of weights to keep; the least recently used go first, the one in use always stays.
     """
@@ -94,10 +100,12 @@ class Library:
         self,
         directory: Path | None = None,
         *,
+        elsewhere: Mapping[str, Path] | None = None,
         device: str | torch.device = "auto",
         memory_budget: int = MEMORY_BUDGET,
     ) -> None:
         self.directory = directory or checkpoint_directory()
+        self.elsewhere = dict(elsewhere or {})
         self.device = device
         self.memory_budget = memory_budget
         self._loaded: OrderedDict[str, ImageModel] = OrderedDict()
@@ -106,7 +114,7 @@ class Library:
 
     def names(self) -> list[str]:
         """The names of the models, in alphabetical order."""
-        return names(self.directory)
+        return sorted({*names(self.directory), *self.elsewhere})
 
     def describe(self, name: str) -> Meta:
         """What a model says of itself.
@@ -124,6 +132,22 @@ class Library:
         """
         return fingerprint(self._path(name))
 
+    def count_numbers(self, name: str) -> int:
+        """How many numbers the model's file stores.
+
+        Raises:
+            FlowgenError: if there is no such model or it cannot be read.
+        """
+        return count_numbers(self._path(name))
+
+    def version(self, name: str) -> tuple[int, int]:
+        """What changes with the model's file: when it was last written, in nanoseconds, and its size in bytes.
+
+        Raises:
+            FlowgenError: if there is no such model or it cannot be read.
+        """
+        return _version(self._path(name))
+
     def load(self, name: str) -> ImageModel:
         """The model, from memory if it is there and its file has not changed since.
 
@@ -134,7 +158,7 @@ class Library:
             path = self._path(name)
             version = _version(path)
             if name not in self._loaded or self._versions[name] != version:
-                self._loaded[name] = load_checkpoint(path, self.device)
+                self._loaded[name] = _interruptible(load_checkpoint(path, self.device))
                 self._versions[name] = version
             self._loaded.move_to_end(name)
             while len(self._loaded) > 1 and sum(map(_bytes, self._loaded.values())) > self.memory_budget:
@@ -145,32 +169,31 @@ class Library:
         """The file of a name; unlike find, never a path or an address, since names come from visitors."""
         if name not in self.names():
             raise FlowgenError(
-                f"There is no model {_shorten(name)!r}; there are {', '.join(self.names()) or 'none yet'}."
+                f"There is no model {hub.shorten(name)!r}; there are {', '.join(self.names()) or 'none yet'}."
             )
-        return self.directory / f"{name}{SUFFIX}"
+        return self.elsewhere.get(name, self.directory / f"{name}{SUFFIX}")
 
 
 def _fetch(name: str) -> Path:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    parts = name.removeprefix("hf:").split("/")
-    if len(parts) != 3 or not all(parts):
-        raise FlowgenError(f"{_shorten(name)!r} names no model on the Hub; write hf:<owner>/<repo>/<name>.")
+    place, _, revision = name.removeprefix("hf:").partition("@")
+    parts = place.split("/")
+    if len(parts) != 3 or not all(parts) or name.endswith("@"):
+        raise FlowgenError(
+            f"{hub.shorten(name)!r} names no model on the Hub; write hf:<owner>/<repo>/<name>[@<revision>]."
+        )
     owner, repo, model = parts
-    try:
-        return Path(hf_hub_download(f"{owner}/{repo}", f"{model}{SUFFIX}"))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise FlowgenError(f"{_shorten(name)!r} could not be fetched from the Hub ({type(error).__name__}).") from None
+    return hub.fetch(f"{owner}/{repo}", f"{model}{SUFFIX}", revision or None)
+
+
+def _interruptible(model: ImageModel) -> ImageModel:
+    assert isinstance(model, nn.Module)
+    asks(model)
+    return model
 
 
 def _bytes(model: ImageModel) -> int:
     assert isinstance(model, nn.Module)
     return sum(value.numel() * value.element_size() for value in model.state_dict().values())
-
-
-def _shorten(name: str) -> str:
-    return name if len(name) <= 80 else f"{name[:77]}..."
 
 
 def _version(path: Path) -> tuple[int, int]:

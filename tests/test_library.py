@@ -39,7 +39,7 @@ def test_an_unknown_name(directory: Path, name: str) -> None:
     assert len(str(caught.value)) < 300
 
 
-@pytest.mark.parametrize("name", ["hf:owner", "hf:owner/repo", "hf://x", "hf:a/b/c/d"])
+@pytest.mark.parametrize("name", ["hf:owner", "hf:owner/repo", "hf://x", "hf:a/b/c/d", "hf:a/b/c@", "hf:a/b@v1"])
 def test_a_hub_name_that_is_none(name: str) -> None:
     with pytest.raises(FlowgenError, match="hf:<owner>/<repo>/<name>"):
         find(name)
@@ -48,7 +48,7 @@ def test_a_hub_name_that_is_none(name: str) -> None:
 def test_the_hub_out_of_reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(FlowgenError, match="could not be fetched"):
+    with pytest.raises(FlowgenError, match="the Hub cannot be reached"):
         find("hf:owner/repo/name")
 
 

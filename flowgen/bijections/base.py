@@ -2,9 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from itertools import groupby
 from typing import cast
 
+import torch
 from torch import Tensor, nn
+
+from flowgen.bijections.reversal import Reversal, apply_reversibly, apply_storing
 
 __all__ = ["Bijection", "Chain", "Inverse"]
 
@@ -28,6 +32,21 @@ class Bijection(nn.Module, ABC):
         """Set what starts from data by a first batch, and return what the next bijection will see."""
         return cast(Tensor, self(x)[0])
 
+    @property
+    def reversible(self) -> bool:
+        """Whether the input comes back from the output up to rounding, at about the cost of forward."""
+        return True
+
+    def pull_back(self, z: Tensor, grad_z: Tensor, reversal: Reversal) -> tuple[Tensor, Tensor]:
+        """One link of a backward pass that stores nothing: from the output z and its gradient to x and its gradient."""
+        with torch.no_grad():
+            x = self.inverse(z)[0]
+        x.requires_grad_()
+        with torch.enable_grad():
+            outputs = self(x)
+        (grad_x,) = reversal.differentiate(self, outputs, grad_z, [x])
+        return x.detach(), grad_x
+
     def frozen(self) -> "Bijection":
         """The same map for many calls: all that depends on parameters alone is worked out once.
 
@@ -37,16 +56,23 @@ class Bijection(nn.Module, ABC):
 
 
 class Chain(Bijection):
-    """Bijections one after the other: z = f_n(... f_1(x)), and the log-determinants add up."""
+    """Bijections one after the other: z = f_n(... f_1(x)), and the log-determinants add up.
+
+    Attributes:
+        recomputes: whether the backward pass recomputes the activations of reversible links instead of keeping them.
+    """
 
     def __init__(self, links: Iterable[Bijection]) -> None:
         super().__init__()
         self.links = nn.ModuleList(links)
+        self.recomputes = False
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        if not (self.recomputes and torch.is_grad_enabled()):
+            return apply_storing(self.applied(), x)
         log_det = x.new_zeros(x.shape[0])
-        for link in self.applied():
-            x, change = link(x)
+        for reversible, links in groupby(self.applied(), lambda link: link.reversible):
+            x, change = (apply_reversibly if reversible else apply_storing)(list(links), x)
             log_det = log_det + change
         return x, log_det
 
@@ -56,6 +82,15 @@ class Chain(Bijection):
             z, change = link.inverse(z)
             log_det = log_det + change
         return z, log_det
+
+    @property
+    def reversible(self) -> bool:
+        return all(link.reversible for link in self.applied())
+
+    def pull_back(self, z: Tensor, grad_z: Tensor, reversal: Reversal) -> tuple[Tensor, Tensor]:
+        for link in reversed(self.applied()):
+            z, grad_z = link.pull_back(z, grad_z, reversal)
+        return z, grad_z
 
     def initialize(self, x: Tensor) -> Tensor:
         for link in self.links:
@@ -82,6 +117,10 @@ class Inverse(Bijection):
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         return cast(tuple[Tensor, Tensor], self.bijection(z))
+
+    @property
+    def reversible(self) -> bool:
+        return self.bijection.reversible
 
     def frozen(self) -> "Inverse":
         return Inverse(self.bijection.frozen())

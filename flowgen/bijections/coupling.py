@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from flowgen.bijections.base import Bijection
 from flowgen.bijections.masks import Mask
+from flowgen.bijections.reversal import Reversal
 
 __all__ = ["AdditiveCoupling", "AffineCoupling", "Coupling"]
 
@@ -33,6 +34,18 @@ class Coupling(Bijection):
         kept, moved = self.mask.split(z)
         moved, log_det = self.untransform(moved, self.conditioner(kept).to(z.dtype))
         return self.mask.merge(kept, moved), log_det
+
+    def pull_back(self, z: Tensor, grad_z: Tensor, reversal: Reversal) -> tuple[Tensor, Tensor]:
+        """As any bijection's, with one run of the conditioner for both the inverse and the gradient."""
+        kept, after = self.mask.split(z)
+        kept = kept.detach().requires_grad_()
+        with torch.enable_grad():
+            parameters = self.conditioner(kept).to(z.dtype)
+            moved = self.untransform(after, parameters.detach())[0].requires_grad_()
+            outputs = self.transform(moved, parameters)
+        grad_kept, grad_after = self.mask.split(grad_z)
+        through, grad_moved = reversal.differentiate(self, outputs, grad_after, [kept, moved])
+        return self.mask.merge(kept, moved).detach(), self.mask.merge(grad_kept + through, grad_moved)
 
     @abstractmethod
     def transform(self, moved: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:

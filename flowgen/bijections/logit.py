@@ -34,6 +34,10 @@ class Logit(Bijection):
             raise ValueError(f"alpha is {alpha}; it must be at least 0 and below 0.5")
         self.alpha = alpha
 
+    @property
+    def reversible(self) -> bool:
+        return False  # where x is near 1 a float forgets its distance from it, which the gradient needs
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         log_y = torch.log(self.alpha + (1 - 2 * self.alpha) * x)
         log_1_y = torch.log(self.alpha + (1 - 2 * self.alpha) * (1 - x))

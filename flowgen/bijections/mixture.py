@@ -12,7 +12,8 @@ __all__ = ["MixtureCDF"]
 
 LOG_SCALE = 5.0  # the scales' logarithms stay within: what is steeper than a byte's cell is noise
 KNOTS, REACH = 4096, 16.0  # of the table that an inverse starts from: how many, and the largest |z|
-NEWTON = 8  # steps from there; each at least keeps what is known of where the root is
+NEWTON = 8  # steps from there at most; each at least keeps what is known of where the root is
+CLOSE = 0.1  # times the fourth root of a rounding: each step squares an error, and two more are taken from here
 FITTED, FIT_STEPS, FIT_RATE = 4096, 200, 0.08  # entries of a first batch, and Adam's steps and rate to fit them
 
 
@@ -43,6 +44,10 @@ class MixtureCDF(Bijection):
         self.logits = nn.Parameter(torch.zeros(components))
         self.means = nn.Parameter(torch.linspace(-1, 1, components) if components > 1 else torch.zeros(1))
         self.log_scales = nn.Parameter(torch.zeros(components))
+
+    @property
+    def reversible(self) -> bool:
+        return False  # the inverse is an iteration, dearer than what it would save
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         z, log_slope, _ = self._curve(x)
@@ -79,6 +84,9 @@ class MixtureCDF(Bijection):
             optimizer.step()
         optimizer.zero_grad()
 
+    def frozen(self) -> "MixtureCDF":
+        return _Tabled(self)
+
     def _mixture(self) -> tuple[Tensor, Tensor, Tensor]:
         """Log-weights, means and log-scales, each (components,)."""
         log_scales = LOG_SCALE * torch.tanh(self.log_scales / LOG_SCALE)
@@ -101,17 +109,46 @@ class MixtureCDF(Bijection):
         largest of mu_i + s_i z; the table narrows that down, where it reaches.
         """
         _, means, log_scales = self._mixture()
-        scales = log_scales.exp()
-        first, last = (means - REACH * scales).min(), (means + REACH * scales).max()
-        table = torch.lerp(first, last, torch.linspace(0, 1, KNOTS, device=z.device, dtype=z.dtype))
-        right = torch.searchsorted(self._curve(table)[0], z.contiguous())
-        lines = means + scales * z[..., None]
-        low = torch.where(right > 0, table[(right - 1).clamp_min(0)], lines.amin(-1))
-        high = torch.where(right < KNOTS, table[right.clamp_max(KNOTS - 1)], lines.amax(-1))
+        knots, values = self._table()
+        right = torch.searchsorted(values, z.contiguous())
+        lines = means + log_scales.exp() * z[..., None]
+        low = torch.where(right > 0, knots[(right - 1).clamp_min(0)], lines.amin(-1))
+        high = torch.where(right < KNOTS, knots[right.clamp_max(KNOTS - 1)], lines.amax(-1))
         x = (low + high) / 2
         for _ in range(NEWTON):
             reached, log_slope, _ = self._curve(x)
             low, high = torch.where(reached < z, x, low), torch.where(reached < z, high, x)
             x = x - (reached - z) * torch.exp(-log_slope)
             x = torch.where((x >= low) & (x <= high), x, (low + high) / 2)
+            if bool(((reached - z).abs() < CLOSE * torch.finfo(x.dtype).eps ** 0.25).all()):
+                break
         return x
+
+    def _table(self) -> tuple[Tensor, Tensor]:
+        """Where an inverse looks first: points x in ascending order, and the curve there, both (KNOTS,)."""
+        _, means, log_scales = self._mixture()
+        scales = log_scales.exp()
+        first, last = (means - REACH * scales).min(), (means + REACH * scales).max()
+        knots = torch.lerp(first, last, torch.linspace(0, 1, KNOTS, device=means.device, dtype=means.dtype))
+        return knots, self._curve(knots)[0]
+
+
+class _Tabled(MixtureCDF):
+    """The same curve, whose table is worked out once."""
+
+    knots: Tensor
+    values: Tensor
+
+    @torch.no_grad()
+    def __init__(self, curve: MixtureCDF) -> None:
+        super().__init__(len(curve.means))
+        self.logits, self.means, self.log_scales = curve.logits, curve.means, curve.log_scales
+        knots, values = curve._table()
+        self.register_buffer("knots", knots, persistent=False)
+        self.register_buffer("values", values, persistent=False)
+
+    def frozen(self) -> "MixtureCDF":
+        return self
+
+    def _table(self) -> tuple[Tensor, Tensor]:
+        return self.knots, self.values

@@ -9,6 +9,7 @@ from torch import Tensor
 from flowgen.bijections.base import Bijection
 from flowgen.bijections.coupling import AffineCoupling
 from flowgen.bijections.reshape import channels_last
+from flowgen.bijections.reversal import Reversal
 
 __all__ = ["Split"]
 
@@ -44,16 +45,31 @@ class Split(Bijection):
         return torch.cat((z, leaves.flatten(1)), 1), log_det + whitening
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        z, leaves = z.split((z.shape[1] - math.prod(self.moved_shape), math.prod(self.moved_shape)), 1)
+        z, leaves = self._part(z)
         stays, log_det = self.rest.inverse(z)
-        leaves = channels_last(leaves.unflatten(1, self.moved_shape))
         x, colouring = self.whiten.inverse(self.whiten.mask.merge(stays, leaves))
         return x, log_det + colouring
+
+    @property
+    def reversible(self) -> bool:
+        return self.whiten.reversible and self.rest.reversible
+
+    def pull_back(self, z: Tensor, grad_z: Tensor, reversal: Reversal) -> tuple[Tensor, Tensor]:
+        (z, leaves), (grad_z, grad_leaves) = self._part(z), self._part(grad_z)
+        stays, grad_stays = self.rest.pull_back(z, grad_z, reversal)
+        merge = self.whiten.mask.merge
+        return self.whiten.pull_back(merge(stays, leaves), merge(grad_stays, grad_leaves), reversal)
 
     def initialize(self, x: Tensor) -> Tensor:
         x, _ = self.whiten(x)
         stays, leaves = self.whiten.mask.split(x)
         return torch.cat((self.rest.initialize(stays), leaves.flatten(1)), 1)
+
+    def _part(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """The latent of what stayed, flat, and what left, in its own shape."""
+        size = math.prod(self.moved_shape)
+        z, leaves = z.split((z.shape[1] - size, size), 1)
+        return z, channels_last(leaves.unflatten(1, self.moved_shape))
 
     def frozen(self) -> "Split":
         return Split(cast(AffineCoupling, self.whiten.frozen()), self.rest.frozen(), self.moved_shape)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import torch
 import typer
 from torch import Tensor
-from tqdm import tqdm
 
 from flowgen.checkpoint import write_atomically
-from flowgen.commands.images import Device, Json, Model, report, write
+from flowgen.commands.bar import bar
+from flowgen.commands.images import Device, Json, Model, open_named, report, write
 from flowgen.commands.models import load_levels
 from flowgen.data import pictures
 from flowgen.errors import FlowgenError
@@ -42,8 +42,8 @@ def compress(
     levels = _levels(meta, images or [], dataset, folder_path, split, num)
     model = library.load(name, device)
     started = time.perf_counter()
-    with tqdm(total=len(levels), unit="image", disable=as_json) as bar:
-        content = compress(model, levels, name=meta.name, progress=bar.update)
+    with bar(len(levels), "image", show=not as_json) as shown:
+        content = compress(model, levels, name=meta.name, progress=shown.update)
     seconds = time.perf_counter() - started
     claim = float(bits_per_dim(model, levels).mean())
     write_atomically(output, content)
@@ -78,8 +78,9 @@ def decompress(
         raise FlowgenError(f"{file} needs the model {header.model!r}, which is not here; say where with --model.")
     meta = library.describe(model or header.model)
     started = time.perf_counter()
-    with tqdm(total=header.num_images, unit="image", disable=as_json) as bar:
-        levels = decompress(content, library.load(model or header.model, device), name=meta.name, progress=bar.update)
+    with bar(header.num_images, "image", show=not as_json) as shown:
+        loaded = library.load(model or header.model, device)
+        levels = decompress(content, loaded, name=meta.name, progress=shown.update)
     seconds = time.perf_counter() - started
     for number, image in enumerate(levels):
         write(output / f"{number:04}.png", pictures.from_levels(image, header.levels))
@@ -92,7 +93,7 @@ def _levels(meta: "Meta", images: list[Path], dataset: str, folder_path: str, sp
         raise FlowgenError("Give either pictures or --dataset: one of them, and not both.")
     if dataset:
         return load_levels(meta, dataset, folder_path, split)[:num]
-    opened = map(pictures.open_picture, images[:num])
+    opened = (open_named("picture", image) for image in images[:num])
     return torch.stack([pictures.to_levels(picture, meta.event_shape, levels=meta.levels) for picture in opened])
 
 

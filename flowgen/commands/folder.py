@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accelerate import PartialState
-from tqdm import tqdm
 
 from flowgen.checkpoint import resolve_device, write_atomically
+from flowgen.commands.bar import bar
 from flowgen.commands.images import report, write
 from flowgen.commands.inpaint import Filling
 from flowgen.data import pictures
@@ -39,13 +39,15 @@ def fill_folder(filling: Filling, images: Path, mask: Path, output: Path, device
         as_json: report as one JSON object.
 
     Raises:
-        FlowgenError: before the first picture, if a mask is missing, two pictures have one name, or the output was
-            begun with other settings; at the end, if pictures could not be filled in, naming them.
+        FlowgenError: before the first picture, if a mask is missing, the one for all hides nothing or everything, two
+            pictures have one name, or the output was begun with other settings; at the end, if pictures could not be
+            filled in, naming them.
     """
     cpu = resolve_device(device).type == "cpu"
     state = PartialState(cpu=cpu)
     works = _works(images, mask, output)
     filling, model = filling.begin("cpu" if cpu else state.device)
+    _check_mask(mask, model)
     with state.main_process_first():
         _check_settings(output, {**filling.settings(), **_mask_settings(mask)})
     own = [work for work in works[state.process_index :: state.num_processes] if not work.archive.exists()]
@@ -88,6 +90,13 @@ def _check_names(names: Sequence[Path]) -> None:
         raise FlowgenError(f"Two pictures are called {twice[0]}, and would have one result: rename one of them.")
 
 
+def _check_mask(mask: Path, model: "ImageModel") -> None:
+    """Refuse a mask for all that would refuse every picture, before the output is this run's."""
+    if not mask.is_dir():
+        hole = pictures.open_picture(mask)
+        pictures.mask_to_known(hole, hole.size, model.event_shape)
+
+
 def _mask_settings(mask: Path) -> dict[str, str]:
     if mask.is_dir():
         return {"mask": str(mask.resolve())}
@@ -124,11 +133,14 @@ def _check_settings(output: Path, settings: dict[str, Any]) -> None:
 def _fill_all(filling: Filling, model: "ImageModel", works: Sequence[_Work], *, show: bool) -> list[str]:
     """Fill in pictures; a sentence for each that could not be."""
     failures = []
-    for work in tqdm(works, unit="picture", disable=not show):
-        try:
-            result, _ = filling.fill(model, work.image, work.mask, lambda frame: None)
-            write(work.sheet, pictures.grid(result.completions, levels=model.levels))
-            write_atomically(work.archive, result.archive())
-        except FlowgenError as error:
-            failures.append(f"{work.image}: {error}")
+    with bar(len(works), "picture", show=show) as shown:
+        for work in works:
+            try:
+                result, _ = filling.fill(model, work.image, work.mask, lambda frame: None)
+                write(work.sheet, pictures.grid(result.completions, levels=model.levels))
+                write_atomically(work.archive, result.archive())
+            except FlowgenError as error:
+                sentence = str(error).removeprefix(f"--image {work.image}: ")
+                failures.append(f"{work.image}: {sentence}")
+            shown.update()
     return failures

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from tqdm import tqdm
 
 from flowgen.checkpoint import write_atomically
-from flowgen.commands.images import Device, Json, Model, Seed, check_picture_name, report, write
+from flowgen.commands.bar import bar
+from flowgen.commands.images import Device, Json, Model, Seed, check_picture_name, open_named, report, write
 from flowgen.data import pictures
 from flowgen.errors import FlowgenError
 
@@ -71,11 +71,11 @@ def _fill_one(
         raise FlowgenError(f"The archive {archive} must end in .zip.")
     filling, model = filling.begin(device)
     started = time.perf_counter()
-    with tqdm(unit="step", disable=as_json) as bar:
+    with bar(None, "step", show=not as_json) as shown:
 
         def progress(frame: "Frame") -> None:
-            bar.total = frame.num_steps
-            bar.update(frame.step - bar.n)
+            shown.total = frame.num_steps
+            shown.update(frame.step - shown.n)
 
         result, last = filling.fill(model, image, mask, progress, keep=True)
     write(output, pictures.grid(result.completions, levels=model.levels))
@@ -160,7 +160,7 @@ class Filling:
         """
         from flowgen.inference import METHODS, Recorder, complete
 
-        picture, hole = pictures.open_picture(image), pictures.open_picture(mask)
+        picture, hole = open_named("--image", image), open_named("--mask", mask)
         levels = pictures.to_levels(picture, model.event_shape, levels=model.levels)
         known = pictures.mask_to_known(hole, picture.size, model.event_shape)
         asked: dict[str, Any] = {"num": self.num, "steps": self.steps, "seed": self.seed}

@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from torch import Tensor
-from tqdm import tqdm
 
+from flowgen.commands.bar import bar
+from flowgen.commands.images import LARGEST_SEED
 from flowgen.commands.train import load_images
 from flowgen.errors import FlowgenError
 
@@ -24,13 +25,14 @@ def models(
 ) -> None:
     """List the models at hand."""
     from flowgen import library
+    from flowgen.card import cards as written
 
     metas = [meta for name in library.names() if (meta := _described(name)) is not None]
     if as_json:
         typer.echo(json.dumps({meta.name: dataclasses.asdict(meta) for meta in metas}))
         return
     if cards:
-        typer.echo("\n".join(["# Models", "", *map(card, metas)]))
+        typer.echo(written(metas))
         return
     for meta in metas:
         shape = "x".join(map(str, meta.event_shape))
@@ -51,37 +53,13 @@ def _described(name: str) -> "Meta | None":
         return None
 
 
-def card(meta: "Meta") -> str:
-    """One model's card, in Markdown: what it is, how good, how it was made."""
-    settings = {key: value for key, value in meta.settings.items() if value is not None}
-    figure = "not measured"
-    if meta.bits_per_dim is not None:
-        figure = f"{meta.bits_per_dim:.4f} bits/dim (standard error {meta.standard_error:.4f}; {meta.protocol})"
-    lines = [
-        f"## {meta.name}",
-        "",
-        f"- {meta.recipe} on {meta.dataset}, {'x'.join(map(str, meta.event_shape))}, {meta.levels} levels",
-        f"- {figure}, by `flowgen evaluate {meta.name} --dataset {meta.dataset}`",
-        f"- {_listed(meta.hyperparameters)}",
-        f"- trained for {meta.steps} steps on {meta.images_seen} images, {meta.hours:.2f} hours on {meta.processor}",
-        f"- {_listed(settings)}",
-        f"- licence: {meta.licence}",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _listed(values: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in values.items())
-
-
 def evaluate(
     name: Annotated[str, typer.Argument(help="model")],
     dataset: Annotated[str, typer.Option(help="data set; the model's own by default")] = "",
     split: Annotated[str, typer.Option(help="train or test")] = "test",
     num: Annotated[int | None, typer.Option(help="only the first images; all by default", min=1)] = None,
     importance_samples: Annotated[int, typer.Option(help="draws of the dequantisation noise an image", min=1)] = 1,
-    seed: Annotated[int, typer.Option(help="keys the noise")] = 0,
+    seed: Annotated[int, typer.Option(help="keys the noise", min=0, max=LARGEST_SEED)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     folder_path: Annotated[str, typer.Option(help="directory of images, for --dataset folder")] = "",
     record: Annotated[bool, typer.Option(help="also write the figure into the checkpoint's header")] = False,
@@ -94,9 +72,9 @@ def evaluate(
     meta = library.describe(name)
     dataset = dataset or meta.dataset
     levels = load_levels(meta, dataset, folder_path, split)[:num]
-    with tqdm(total=len(levels), unit="image") as bar:
+    with bar(len(levels), "image", show=True) as shown:
         result = evaluate(
-            library.load(name, device), levels, importance_samples=importance_samples, seed=seed, progress=bar.update
+            library.load(name, device), levels, importance_samples=importance_samples, seed=seed, progress=shown.update
         )
     if record:
         if split != "test" or num is not None or dataset != meta.dataset:

@@ -1,4 +1,4 @@
-"""`flowgen train RECIPE --dataset D`: a command for each recipe, with its hyperparameters as flags."""
+"""`flowgen train MODEL --dataset D`: a command for each model, with its hyperparameters as flags."""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,6 +9,7 @@ import torch
 import typer
 
 from flowgen.commands.flags import build_from, with_flags
+from flowgen.commands.recipe import RecipeGroup
 from flowgen.data import DATASETS
 from flowgen.data.folder import ImageFolder
 from flowgen.errors import FlowgenError
@@ -16,7 +17,17 @@ from flowgen.models import MODELS
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Train a model.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Train a model.", no_args_is_help=True, rich_markup_mode=None, cls=RecipeGroup)
+
+
+@app.callback()
+def _train_a_model(
+    recipe: Annotated[
+        Path | None, typer.Option(help="file with the model, the data set and all flags; flags beside it outdo it")
+    ] = None,
+) -> None:
+    """Train a model: MODEL with its flags, or --recipe FILE."""
+    # RecipeGroup has replaced --recipe by what it stands for; here it is only for --help.
 
 
 @dataclasses.dataclass(frozen=True)

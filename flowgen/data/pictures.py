@@ -15,11 +15,24 @@ from torch import Tensor
 from flowgen.data.decoding import PictureSource, open_picture
 from flowgen.errors import FlowgenError
 
-__all__ = ["Fit", "PictureSource", "from_levels", "grid", "mask_to_known", "open_picture", "png_bytes", "to_levels"]
+__all__ = [
+    "Box",
+    "Fit",
+    "PictureSource",
+    "centred_box",
+    "from_levels",
+    "grid",
+    "mask_to_known",
+    "open_picture",
+    "png_bytes",
+    "scaled",
+    "to_levels",
+    "tones",
+]
 
 Fit = Literal["crop", "pad"]
+Box = tuple[int, int, int, int]  # left, upper, right, lower
 
-_Box = tuple[int, int, int, int]
 _Bytes = NDArray[np.uint8]
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
@@ -31,6 +44,7 @@ def to_levels(
     levels: int = 256,
     invert: bool | Literal["auto"] = "auto",
     fit: Fit = "crop",
+    box: Box | None = None,
 ) -> Tensor:
     """The picture in the shape and the levels of a model: (c, h, w) uint8. One that has them already is not changed.
 
@@ -43,16 +57,16 @@ def to_levels(
             paper, which no camera sees as evenly white, for black, and the darkest ink for white. For models of gray
             photographs, say False.
         fit: "crop" keeps the middle and fills the shape; "pad" keeps everything, and adds the colour of the border.
+        box: the part to take, of the model's proportions and within the picture; the default is what `fit` says.
     """
     channels, height, width = event_shape
     mode = {1: "L", 3: "RGB"}.get(channels)
     if mode is None:
         raise FlowgenError(f"A picture has 1 or 3 channels, but the model has {channels}: it cannot take pictures.")
-    box, size = _placement(picture.size, (width, height), fit)
-    scaled = _scaled(picture.crop(box).convert(mode), size)
-    pixels = np.array(scaled).reshape(size[1], size[0], channels)
+    box, size = (box, (width, height)) if box else _placement(picture.size, (width, height), fit)
+    pixels = np.array(scaled(picture.crop(box).convert(mode), size)).reshape(size[1], size[0], channels)
     if invert == "auto":
-        pixels = _ink_as_light(pixels) if channels == 1 and _has_bright_border(pixels) else pixels
+        pixels = _in_tones(pixels, *_tones(pixels))
     elif invert:
         pixels = 255 - pixels
     pixels = _padded(pixels, height, width)
@@ -60,7 +74,12 @@ def to_levels(
 
 
 def mask_to_known(
-    mask: Image.Image, picture_size: tuple[int, int], event_shape: tuple[int, ...], *, fit: Fit = "crop"
+    mask: Image.Image,
+    picture_size: tuple[int, int],
+    event_shape: tuple[int, ...],
+    *,
+    fit: Fit = "crop",
+    box: Box | None = None,
 ) -> Tensor:
     """Which of the model's pixels are known: (h, w) bool, False where the mask is white, anywhere within the pixel.
 
@@ -70,7 +89,7 @@ def mask_to_known(
         mask: white (at least half) is what to fill in; as large as the picture.
         picture_size: (width, height) of the picture it belongs to, before that was brought to the model's shape.
         event_shape: (c, h, w) of the model.
-        fit: as for the picture.
+        fit, box: as for the picture.
 
     Raises:
         FlowgenError: the mask has another size than the picture, marks nothing, or everything.
@@ -79,7 +98,7 @@ def mask_to_known(
         mask_side, side = ("x".join(map(str, size)) for size in (mask.size, picture_size))
         raise FlowgenError(f"The mask is {mask_side}, but the picture {side}: they must be of one size.")
     height, width = event_shape[-2:]
-    box, size = _placement(picture_size, (width, height), fit)
+    box, size = (box, (width, height)) if box else _placement(picture_size, (width, height), fit)
     white = mask.crop(box).convert("L").point([0] * 128 + [255] * 128)
     touched = np.asarray(white.convert("F").resize(size, Image.Resampling.BOX)) > 0
     hidden = _centred(touched, np.zeros((height, width), bool))
@@ -128,7 +147,21 @@ def png_bytes(picture: Image.Image, text: Mapping[str, str] | None = None) -> by
     return file.getvalue()
 
 
-def _scaled(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+def centred_box(size: tuple[int, int], event_shape: tuple[int, ...]) -> Box:
+    """The largest part of a picture of this (width, height) that has a model's proportions, in its middle."""
+    return _placement(size, (event_shape[-1], event_shape[-2]), "crop")[0]
+
+
+def tones(picture: Image.Image, event_shape: tuple[int, ...], *, box: Box | None = None) -> tuple[float, float]:
+    """The luminances that `to_levels` takes for black and for white: 0 and 255, or those of the paper and of the ink."""
+    channels, height, width = event_shape
+    if channels != 1:
+        return 0.0, 255.0
+    part = picture.crop(box or centred_box(picture.size, event_shape))
+    return _tones(np.array(scaled(part.convert("L"), (width, height)))[:, :, None])
+
+
+def scaled(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     """The picture at a size: by the mean of what a pixel covers where it shrinks, by Lanczos where it grows.
 
     A sharper filter rings when it shrinks: a faint wave on the black around a digit, which no eye sees, costs a model
@@ -141,7 +174,7 @@ def _scaled(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     return picture.resize(size, Image.Resampling.BOX if shrinks else Image.Resampling.LANCZOS)
 
 
-def _placement(source: tuple[int, int], target: tuple[int, int], fit: Fit) -> tuple[_Box, tuple[int, int]]:
+def _placement(source: tuple[int, int], target: tuple[int, int], fit: Fit) -> tuple[Box, tuple[int, int]]:
     """The box (left, upper, right, lower) to take from the source, and the size (width, height) to bring it to."""
     scales = [wanted / given for given, wanted in zip(source, target, strict=True)]
     if fit == "pad":
@@ -174,9 +207,16 @@ def _has_bright_border(pixels: _Bytes) -> bool:
     return bool(np.median(_border(pixels)) > 127)
 
 
-def _ink_as_light(pixels: _Bytes) -> _Bytes:
-    """Dark ink on paper as light ink on black: the paper becomes 0 and the darkest ink 255."""
-    paper, ink = float(np.percentile(_border(pixels), 10)), float(pixels.min())
-    light = (paper - pixels) / max(1.0, paper - ink)
-    inverted: _Bytes = np.rint(255 * light.clip(0, 1)).astype(np.uint8)
-    return inverted
+def _tones(pixels: _Bytes) -> tuple[float, float]:
+    """What counts as black and as white in pixels (h, w, c): for one channel with a bright border, paper and ink."""
+    if pixels.shape[2] != 1 or not _has_bright_border(pixels):
+        return 0.0, 255.0
+    paper = float(np.percentile(_border(pixels), 10))
+    return paper, min(float(pixels.min()), paper - 1)
+
+
+def _in_tones(pixels: _Bytes, black: float, white: float) -> _Bytes:
+    """Pixels on a scale where `black` is 0 and `white` 255, which leaves those of the whole range as they are."""
+    share = (pixels - black) / (white - black)
+    stretched: _Bytes = np.rint(255 * share.clip(0, 1)).astype(np.uint8)
+    return stretched

@@ -11,7 +11,7 @@ from flowgen.inference.levels_target import LevelsTarget, levels_target
 from flowgen.inference.raster_smc import RasterSMC
 from flowgen.inference.recorder import Recorder
 from flowgen.inference.results import Result, Trace
-from flowgen.inference.sample import draw
+from flowgen.inference.sample import draw, usual_temperature
 from flowgen.inference.target import Levels, Reals, Target, augmented_target, pixel_target
 
 __all__ = [
@@ -38,4 +38,5 @@ __all__ = [
     "methods_for",
     "methods_of",
     "pixel_target",
+    "usual_temperature",
 ]

@@ -1,7 +1,7 @@
 """Inpainting: a kernel moves chains over a target, and every step is a frame."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from flowgen.errors import FlowgenError
+from flowgen.inference.annealing import carried, due, narrowing
 from flowgen.inference.chains import ChainGenerators, Randomness
 from flowgen.inference.frame import Frame
 from flowgen.inference.in_order import InOrder, comes_last
@@ -44,6 +45,7 @@ def inpaint(
     *,
     num_warmup: int = 0,
     generator: Randomness,
+    through: Sequence[Target] = (),
 ) -> Iterator[Frame]:
     """Run a kernel over a target from a position, a frame a step.
 
@@ -54,6 +56,8 @@ def inpaint(
         num_steps: how many steps, warm-up included.
         num_warmup: how many of them are warm-up.
         generator: one for all chains, or `ChainGenerators` to make each chain independent of the others.
+        through: targets of the same unknowns that warm-up takes the chains through, before its last part on the target
+            itself; log-densities in warm-up are of these.
 
     Raises:
         FlowgenError: before the first frame, if the kernel does not serve the target's space, a number is out of range,
@@ -63,17 +67,27 @@ def inpaint(
     _check_steps(num_steps)
     if not 0 <= num_warmup <= num_steps:
         raise FlowgenError(f"{num_warmup} of {num_steps} steps cannot be warm-up.")
-    return _frames(target, kernel, kernel.init(target, position), num_steps, num_warmup, generator)
+    state = kernel.init(due(1, num_warmup, through, target), position)
+    return _frames(target, kernel, state, num_steps, num_warmup, generator, through)
 
 
 def _frames(
-    target: Target, kernel: Kernel, state: State, num_steps: int, num_warmup: int, generator: Randomness
+    target: Target,
+    kernel: Kernel,
+    state: State,
+    num_steps: int,
+    num_warmup: int,
+    generator: Randomness,
+    through: Sequence[Target],
 ) -> Iterator[Frame]:
     rejections = torch.zeros_like(state.log_density, dtype=torch.int64)
     accepted = torch.zeros_like(state.log_density)
+    at_present = due(1, num_warmup, through, target)
     for step in range(1, num_steps + 1):
         warming_up = step <= num_warmup
-        state, info = kernel.step(target, state, generator, warmup=warming_up)
+        if (wanted := due(step, num_warmup, through, target)) is not at_present:
+            at_present, state = wanted, carried(kernel, wanted, state)
+        state, info = kernel.step(at_present, state, generator, warmup=warming_up)
         rejections = rejections + info.rejected
         if step == num_warmup + 1:
             accepted = torch.zeros_like(accepted)  # what a step size accepted that was still sought says nothing
@@ -189,7 +203,9 @@ def _search_and_run(
             w = frame.position
             yield replace(frame, num_steps=num_steps)
     position = _where_finite(target, place(w), fallback)
-    for frame in inpaint(target, kernel, position, num_left, num_warmup=num_warmup, generator=randomness):
+    through = narrowing(search.widened, getattr(kernel, "anneal", 1.0))
+    frames = inpaint(target, kernel, position, num_left, num_warmup=num_warmup, generator=randomness, through=through)
+    for frame in frames:
         yield replace(frame, step=frame.step + num_search, num_steps=num_steps)
 
 

@@ -1,5 +1,6 @@
 """A recorder: keeps of a stream of frames what a result is made of, at next to no cost on the way."""
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
@@ -83,11 +84,13 @@ class Recorder:
             acceptance=torch.stack(rates).double().cpu().numpy(),
         )
 
-    def result(self, settings: Mapping[str, Any]) -> Result:
+    def result(self, settings: Mapping[str, Any], *, seconds: float = math.inf) -> Result:
         """All that came so far, whether the run went to its end or was stopped.
 
         Args:
             settings: what made it, for the archive; as JSON holds it.
+            seconds: for pictures of draws and of the animation, about; as many as fit are made, evenly spread. Those of
+                latents have to be decoded, which takes seconds where there are a thousand.
 
         Raises:
             FlowgenError: if nothing came.
@@ -95,7 +98,8 @@ class Recorder:
         trace = self.trace()
         assert self.last is not None
         kind = kind_of(self.method, self.last)
-        draws = self._draws if kind in ("chains", "unadjusted") else []
+        room = PICTURES if seconds == math.inf else self._frames_within(seconds / 2)
+        draws = _thinned(self._draws, room) if kind in ("chains", "unadjusted") else []
         pictures = _pictures(draws or [self.last])
         return Result(
             image=self.image,
@@ -104,11 +108,18 @@ class Recorder:
             completions=self.last.levels.cpu(),
             mean=pictures.flatten(0, 1).double().mean(0),
             deviation=pictures.flatten(0, 1).double().std(0, correction=0),
-            film=_film(self._film or [self.last]),
+            film=_film(_thinned(self._film, room) or [self.last]),
             trace=trace,
             diagnostics=self._diagnose(kind, trace, pictures[: len(draws)], self.last),
             settings={**settings, "steps_done": self.last.step, "num_steps": self.last.num_steps},
         )
+
+    def _frames_within(self, seconds: float) -> int:
+        """How many frames' pictures can be made in a time; those of a search, which begins a run, may take longer."""
+        started = time.monotonic()
+        for frame in filter(None, [*self._film[:1], self.last]):
+            _ = frame.levels
+        return max(1, int(seconds / (time.monotonic() - started)))
 
     def _diagnose(self, kind: Kind, trace: Trace, pictures: Tensor, last: Frame) -> Diagnostics:
         """Judge the draws, (draws, chains, c, h, w) uint8."""
@@ -133,6 +144,12 @@ def _is_due(number: int, total: int, room: int) -> bool:
     """Whether a number, from 1 to a total, is among those evenly spread that there is room for; the last always is."""
     stride = -(-total // room)
     return (total - number) % stride == 0
+
+
+def _thinned(frames: list[Frame], room: int) -> list[Frame]:
+    """As many of the frames as there is room for, evenly spread; the last is among them."""
+    stride = -(-len(frames) // room) or 1
+    return frames[::-1][::stride][::-1]
 
 
 @torch.no_grad()

@@ -14,7 +14,15 @@ from flowgen.models.image_model import Sequential
 if TYPE_CHECKING:
     from flowgen.models.image_model import ImageModel
 
-__all__ = ["draw"]
+__all__ = ["draw", "usual_temperature"]
+
+
+def usual_temperature(model: "ImageModel") -> float:
+    """Where one starts: cooler than the model for a flow, whose samples gain by it.
+
+    One that draws pixel after pixel takes the likelier, black one too often at each of them, and loses its strokes.
+    """
+    return 1.0 if isinstance(model, Sequential) else 0.8
 
 
 @torch.no_grad()

@@ -5,9 +5,10 @@ pixel, though there are so few of them that a sample never is one. What climbs o
 there. So a run begins in the latent space, where plausible pictures are near the origin whatever the density of pixels.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -50,18 +51,25 @@ class Search:
         For models of the unit box that is in log-odds: there a wrong pixel has a slope to follow, and in pixel values
         a black one that should be white has none.
         """
-        return latent_target(self.model, self.image, self.known, **self._comparison)
+        sigma, coordinates = self._comparison
+        return latent_target(self.model, self.image, self.known, sigma=sigma, coordinates=coordinates)
 
     @cached_property
     def augmented(self) -> Target:
         """The exact posterior in the same latents, by the same comparison: where the search ends, samplers begin."""
-        return augmented_target(self.model, self.image, self.known, **self._comparison)
+        return self.widened(1.0)
+
+    def widened(self, times: float) -> Target:
+        """The same posterior with a sigma so many times as wide for what stands in for the known pixels."""
+        sigma, coordinates = self._comparison
+        return augmented_target(self.model, self.image, self.known, sigma=times * sigma, coordinates=coordinates)
 
     @property
-    def _comparison(self) -> dict[str, Any]:
+    def _comparison(self) -> tuple[float, Callable[[Tensor], Tensor]]:
+        """Sigma, and the coordinates in which known pixels are compared."""
         if self.model.support == "unit":
-            return {"sigma": SIGMA_LOGIT, "coordinates": _log_odds}
-        return {"sigma": SIGMA_PIXEL, "coordinates": lambda x: x}
+            return SIGMA_LOGIT, _log_odds
+        return SIGMA_PIXEL, lambda x: x
 
     @torch.no_grad()
     def first(self, chains: int, randomness: Randomness) -> Tensor:

@@ -14,7 +14,7 @@ from flowgen.density import Prior, Uniform, check_temperature
 from flowgen.errors import FlowgenError
 from flowgen.models.cached_pass import CachedPass
 from flowgen.models.factors import Factor, cdf, cell, icdf, tempered
-from flowgen.models.image_model import Drawing, check_levels
+from flowgen.models.image_model import Drawing, check_levels, check_shape
 from flowgen.nets.causal_net import CausalNet
 
 __all__ = ["Autoregressive", "Choose"]
@@ -90,6 +90,27 @@ class Autoregressive(nn.Module):
             self._log_mass(levels, torch.full_like(levels[:, 0, 0, 0], y, dtype=torch.long)) for y in self._classes()
         ]
         return torch.logsumexp(torch.stack(each), 0) - math.log(self.num_classes)
+
+    def log_conditionals(self, levels: Tensor) -> Tensor:
+        """The log-probability of each position given those before it, in nats: (b, *event_shape) of both.
+
+            log p(k_t | k_<t) = log p(k_<=t) - log p(k_<t),   whose sum is log_mass
+
+        A mixture over classes learns on the way which class it has before it: p(k_<=t) = 1/C sum_y p(k_<=t | y).
+
+        Raises:
+            FlowgenError: if the levels are not integers in range of the model's shape.
+        """
+        check_levels(levels, self.event_shape, self.levels)
+        if self.num_classes is None:
+            label = None if self.label is None else torch.full((len(levels),), self.label, device=levels.device)
+            return self._log_conditionals(levels, label)
+        labels = (torch.full((len(levels),), y, device=levels.device) for y in self._classes())
+        each = torch.stack([self._log_conditionals(levels, label).double() for label in labels])
+        in_order = each.permute(0, 1, 3, 4, 2)  # a pixel's colours one after another: (classes, b, h, w, c)
+        until = torch.logsumexp(in_order.flatten(2).cumsum(2), 0) - math.log(self.num_classes)
+        one_by_one = until.diff(dim=1, prepend=torch.zeros_like(until[:, :1]))
+        return one_by_one.view(in_order.shape[1:]).permute(0, 3, 1, 2)
 
     def bound(self, levels: Tensor, noise: Tensor, labels: Tensor | None = None) -> Tensor:
         """What training maximises, (b,): log_mass given the labels where there are any. It needs no noise.
@@ -255,16 +276,16 @@ class Autoregressive(nn.Module):
         return copy.deepcopy(self).requires_grad_(False)
 
     def _log_mass(self, levels: Tensor, labels: Tensor | None) -> Tensor:
-        return self.factor.log_prob(self.net(levels, labels), levels).flatten(1).sum(1)
+        return self._log_conditionals(levels, labels).flatten(1).sum(1)
+
+    def _log_conditionals(self, levels: Tensor, labels: Tensor | None) -> Tensor:
+        return self.factor.log_prob(self.net(levels, labels), levels)
 
     def _classes(self) -> range:
         return range(self.num_classes or 0)
 
     def _to_levels(self, x: Tensor) -> Tensor:
-        if tuple(x.shape[1:]) != self.event_shape:
-            raise FlowgenError(
-                f"The model takes images of shape {self.event_shape}, and was given {tuple(x.shape[1:])}."
-            )
+        check_shape(x, self.event_shape)
         if not x.is_floating_point():
             raise FlowgenError(f"Pixel values are floats in [0, 1], and these are {x.dtype}; log_mass takes integers.")
         if not bool(((x >= 0) & (x <= 1)).all()):
@@ -272,10 +293,7 @@ class Autoregressive(nn.Module):
         return to_bytes(x, self.levels)
 
     def _check_latent(self, z: Tensor) -> None:
-        if tuple(z.shape[1:]) != self.prior.event_shape:
-            raise FlowgenError(
-                f"The model's latents are of shape {self.prior.event_shape}, and these of {tuple(z.shape[1:])}."
-            )
+        check_shape(z, self.prior.event_shape, "latents")
         if not bool(((z >= 0) & (z <= 1)).all()):
             raise FlowgenError("An autoregressive model's latents lie in [0, 1]; these do not, or are not numbers.")
 

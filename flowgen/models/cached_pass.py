@@ -7,6 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from flowgen.interruption import checkpoint
 from flowgen.models.factors import Factor
 from flowgen.nets.causal_net import CausalNet
 
@@ -68,6 +69,7 @@ class CachedPass:
 
     def put(self, levels: Tensor) -> None:
         """Set the next position's levels, (n,) integers, and go on to the one after it."""
+        checkpoint()  # the cached pass computes by its layers' weights, not by calling the layers
         each = self._by_class()
         channel, _, column = self.at
         if self.classes > 1:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from flowgen.bijections import Bijection
 from flowgen.density import Prior
+from flowgen.models.image_model import check_shape
 
 __all__ = ["Flow"]
 
@@ -31,7 +32,12 @@ class Flow(nn.Module):
         self.event_shape = tuple(event_shape)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Log-density in nats: (b, *event_shape) -> (b,)."""
+        """Log-density in nats: (b, *event_shape) -> (b,).
+
+        Raises:
+            FlowgenError: if x is of another shape.
+        """
+        check_shape(x, self.event_shape)
         z, log_det = self.bijection(x)
         return cast(Tensor, self.prior.log_prob(z) + log_det)
 
@@ -55,9 +61,19 @@ class Flow(nn.Module):
         return x.contiguous(), self.prior.log_prob(z) - log_det
 
     def encode(self, x: Tensor) -> Tensor:
-        """(b, *event_shape) -> (b, d)."""
+        """(b, *event_shape) -> (b, d).
+
+        Raises:
+            FlowgenError: if x is of another shape.
+        """
+        check_shape(x, self.event_shape)
         return cast(Tensor, self.bijection(x)[0])
 
     def decode(self, z: Tensor) -> Tensor:
-        """(b, d) -> (b, *event_shape)."""
+        """(b, d) -> (b, *event_shape).
+
+        Raises:
+            FlowgenError: if z is of another shape.
+        """
+        check_shape(z, self.prior.event_shape, "latents")
         return self.bijection.inverse(z)[0].contiguous()

@@ -10,7 +10,7 @@ from torch import Tensor
 from flowgen.density import Density, Prior
 from flowgen.errors import FlowgenError
 
-__all__ = ["Drawing", "ImageModel", "Pass", "Recipe", "Sequential", "check_levels"]
+__all__ = ["Drawing", "ImageModel", "Pass", "Recipe", "Sequential", "check_levels", "check_shape"]
 
 
 @runtime_checkable
@@ -118,6 +118,13 @@ class Pass(Protocol):
 class Sequential(ImageModel, Protocol):
     """An image model that draws pixel after pixel in raster order, so that what comes first can be given."""
 
+    def log_conditionals(self, levels: Tensor) -> Tensor:
+        """The log-probability of each position given those before it, in nats, which add up to log_mass.
+
+        (b, *event_shape) integers -> (b, *event_shape).
+        """
+        ...
+
     def begin(self, n: int) -> Pass:
         """The pass at the first position of n images."""
         ...
@@ -144,6 +151,16 @@ class Recipe(Protocol):
         ...
 
 
+def check_shape(x: Tensor, event_shape: tuple[int, ...], what: str = "images") -> None:
+    """Make sure that a batch is of (b, *event_shape).
+
+    Raises:
+        FlowgenError: if it is not.
+    """
+    if tuple(x.shape[1:]) != tuple(event_shape):
+        raise FlowgenError(f"The model takes {what} of shape {tuple(event_shape)}, and was given {tuple(x.shape[1:])}.")
+
+
 def check_levels(k: Tensor, event_shape: tuple[int, ...], num_levels: int) -> None:
     """Make sure that a tensor holds images of this shape with integer levels in range.
 
@@ -154,7 +171,6 @@ def check_levels(k: Tensor, event_shape: tuple[int, ...], num_levels: int) -> No
         raise FlowgenError(
             f"log_mass takes integer levels from 0 to {num_levels - 1}, and was given {k.dtype}; see to_bytes."
         )
-    if tuple(k.shape[1:]) != event_shape:
-        raise FlowgenError(f"The model takes images of shape {event_shape}, and was given {tuple(k.shape[1:])}.")
+    check_shape(k, event_shape)
     if k.numel() and (int(k.min()) < 0 or int(k.max()) >= num_levels):
         raise FlowgenError(f"Levels run from 0 to {num_levels - 1}, and these from {int(k.min())} to {int(k.max())}.")

@@ -15,6 +15,7 @@ from accelerate.utils import broadcast_object_list
 from flowgen.checkpoint import Meta, save_checkpoint
 from flowgen.errors import FlowgenError
 from flowgen.training.batches import Batches
+from flowgen.training.curve import keep_curve
 from flowgen.training.interrupt import between_steps
 from flowgen.training.learner import Learner
 from flowgen.training.optimizers import learning_rate_factor
@@ -86,7 +87,7 @@ class Trainer:
         self.skipped_in_a_row = 0
 
     def fit(self, *, resume: bool = False, progress: bool = True) -> None:
-        """Train to the end of the budget and write the checkpoint.
+        """Train to the end of the budget and write the checkpoint, with its curve beside it.
 
         Raises:
             FlowgenError: if there is nothing to resume or something else, or if steps stay non-finite.
@@ -106,6 +107,7 @@ class Trainer:
         self._save_state()
         if self.accelerator.is_main_process:
             save_checkpoint(self.output, self.average.module, self.described())
+            keep_curve(self.run.log_path, self.output)
 
     def described(self) -> Meta:
         """The checkpoint's description, with what training took."""

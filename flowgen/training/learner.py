@@ -12,6 +12,7 @@ from flowgen.checkpoint import Meta, build, resolve_device
 from flowgen.data import dequantize
 from flowgen.errors import FlowgenError
 from flowgen.training.batches import Batches
+from flowgen.training.invertible import recompute_activations
 from flowgen.training.losses import NegativeLogLikelihood
 from flowgen.training.optimizers import make_optimizers
 from flowgen.training.settings import Settings
@@ -33,7 +34,8 @@ class Learner:
         compile: compile the loss.
 
     Raises:
-        FlowgenError: if the device is not here, or the processes cannot share a batch evenly.
+        FlowgenError: if the device is not here, the processes cannot share a batch evenly, or activations are to be
+            recomputed that cannot be.
     """
 
     def __init__(self, meta: Meta, settings: Settings, batches: Batches, *, device: str, compile: bool) -> None:
@@ -44,6 +46,8 @@ class Learner:
         self._part = self._share()
         self.model = self._build(meta)
         self._check_classes()
+        if settings.invertible:
+            recompute_activations(self.model, compile=compile)
         self.average = AveragedModel(self.model, multi_avg_fn=self._average)
         loss = NegativeLogLikelihood(self.model)
         if compile:

@@ -34,8 +34,16 @@ class Settings:
     ema: float = field(
         default=0.999, metadata={"help": "decay of the moving average of weights", "min": 0.0, "max": 1.0}
     )
-    seed: int = field(default=0, metadata={"help": "keys initial weights, batches and noise"})
+    seed: int = field(
+        default=0, metadata={"help": "keys initial weights, batches and noise", "min": 0, "max": 2**31 - 1}
+    )
     mixed_precision: Literal["no", "bf16"] = field(default="no", metadata={"help": "precision of the nets"})
+    invertible: bool = field(
+        default=False,
+        metadata={
+            "help": "recompute a flow's activations by inversion: memory is flat in depth, a step 1.5 times as long"
+        },
+    )
 
     def __post_init__(self) -> None:
         self._check_budget()

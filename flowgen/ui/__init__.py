@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from flowgen.library import Library
-from flowgen.ui import generate, inpaint, interpolate, score
+from flowgen.ui import generate, inpaint, interpolate, models, score
 
 __all__ = ["TABS"]
 
@@ -12,4 +12,5 @@ TABS: dict[str, Callable[[Library], None]] = {
     "Interpolate": interpolate.build,
     "Inpaint": inpaint.build,
     "Score": score.build,
+    "Models": models.build,
 }

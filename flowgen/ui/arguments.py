@@ -1,9 +1,10 @@
 """Arguments as they come from strangers: each is checked, and refused in one sentence that names it."""
 
 import logging
-import math
+import sys
 from collections.abc import Iterable
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 from PIL import Image
@@ -14,10 +15,23 @@ from flowgen.errors import FlowgenError
 from flowgen.library import Library
 from flowgen.ui.refusals import BadArgument
 
-__all__ = ["choice", "model", "models", "number", "open_upload", "whole"]
+__all__ = [
+    "DECODING",
+    "choice",
+    "model",
+    "models",
+    "number",
+    "open_upload",
+    "plain_upload",
+    "upload_path",
+    "whole",
+]
 
 
 log = logging.getLogger(__name__)
+
+# Uploads are looked at before they wait in line, and a large one takes half a gigabyte while it is decoded.
+DECODING = BoundedSemaphore(2)
 
 UPLOAD = {"_type": "gradio.FileData"}  # how Gradio marks what it has looked at
 
@@ -78,7 +92,16 @@ def choice(name: str, value: Any, options: Iterable[str]) -> str:
     return value
 
 
-def _uploaded(name: str, value: Any) -> Path:
+def plain_upload(value: Any) -> dict[str, Any] | None:
+    """An upload as Gradio marks it and nothing more, such as an address that the server would then fetch; None for
+    what is no upload.
+    """
+    if not (isinstance(value, dict) and value.get("meta") == UPLOAD and isinstance(value.get("path"), str)):
+        return None
+    return {"path": value["path"], "meta": UPLOAD}
+
+
+def upload_path(name: str, value: Any) -> Path:
     """The file behind an upload.
 
     Gradio has already refused files that were not uploaded here, but it looks only at values of this one form: a path
@@ -87,9 +110,10 @@ def _uploaded(name: str, value: Any) -> Path:
     Raises:
         BadArgument: if there is none.
     """
-    if not (isinstance(value, dict) and value.get("meta") == UPLOAD and isinstance(value.get("path"), str)):
+    upload = plain_upload(value)
+    if upload is None:
         raise BadArgument(name, f"{name} is missing: upload an image file.")
-    return Path(value["path"])
+    return Path(upload["path"])
 
 
 def open_upload(name: str, value: Any) -> Image.Image:
@@ -99,13 +123,16 @@ def open_upload(name: str, value: Any) -> Image.Image:
         BadArgument: if there is none, or it is no picture, or too large.
     """
     try:
-        return open_picture(_uploaded(name, value))
+        path = upload_path(name, value)
+        with DECODING:
+            return open_picture(path)
     except FlowgenError as error:
         raise BadArgument(name, str(error)) from None
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and abs(value) <= sys.float_info.max  # math.isfinite cannot take integers beyond
 
 
 def _but(value: Any) -> str:

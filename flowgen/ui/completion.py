@@ -15,26 +15,25 @@ def running(frame: Frame, trace: Trace, before: bytes, num_levels: int, seconds:
     return view.results(shown, _pictures(images, before, stem), chart(trace, frame.num_steps))
 
 
-def ended(frame: Frame, result: Result, before: bytes, seconds: float, stem: str, *, why: str = "") -> str:
-    """The result: completions, what they have in common, how far to trust them, and everything to take away.
+def ended(frame: Frame, result: Result, seconds: float, stem: str, *, why: str = "", link: str = "") -> str:
+    """The result beside its gallery: what the variants have in common, how far to trust them, and all to take away.
 
     Args:
         frame: the last.
         result: of the run.
-        before: PNG of the picture with its hole.
         seconds: that it took.
         stem: what file names begin with.
         why: it ended early, or nothing.
+        link: to the same run, or why there is none.
     """
-    images = [view.png(one, result.levels) for one in result.completions]
     archive = view.link(result.archive(), f"{stem}.zip", "Download everything (zip)", mime="application/zip")
+    inside = "<span>completions, mean, deviation, animation, trace, settings</span>"
     return view.results(
         view.status(_progress(frame, seconds, why), 1.0),
         _verdict(result.diagnostics),
-        _pictures(images, before, stem),
         _summary(result, stem),
         chart(result.trace, frame.num_steps),
-        f'<div class="fg-links">{archive}<span>completions, mean, deviation, animation, trace, settings</span></div>',
+        f'<div class="fg-links">{archive}{inside}{link}</div>',
     )
 
 
@@ -60,8 +59,9 @@ def _pictures(images: list[bytes], before: bytes, stem: str) -> str:
 
 def _summary(result: Result, stem: str) -> str:
     of = "the draws" if result.diagnostics.converged is not None else "the variants"
-    film = view.tile(result.film_webp(), "the run, animated", f"{stem}-run.webp", mime="image/webp")
-    mean = view.tile(result.mean_png(), f"mean of {of}", f"{stem}-mean.png")
+    still = result.mean_png()
+    film = view.tile(result.film_webp(), "the run, animated", f"{stem}-run.webp", mime="image/webp", still=still)
+    mean = view.tile(still, f"mean of {of}", f"{stem}-mean.png")
     deviation = view.tile(result.deviation_png(), f"deviation of {of}", f"{stem}-deviation.png")
     return f'<div class="fg-trio">{mean}{deviation}{film}</div>'
 

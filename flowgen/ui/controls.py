@@ -13,8 +13,9 @@ from flowgen.library import Library
 from flowgen.models import FLOWS
 from flowgen.ui.arguments import models
 from flowgen.ui.events import on_page
+from flowgen.ui.kept import Asked
 from flowgen.ui.limits import LIMITS
-from flowgen.ui.view import note
+from flowgen.ui.view import blank, note
 
 __all__ = [
     "describe",
@@ -24,6 +25,7 @@ __all__ = [
     "model_argument",
     "model_menu",
     "model_note",
+    "offered_by_link",
     "options",
     "seed_box",
     "title",
@@ -103,6 +105,14 @@ def describe(meta: Meta) -> str:
     return note(" · ".join(facts))
 
 
+def offered_by_link(asked: Asked, button: str) -> Any:
+    """What stands where results will be when a link has set the controls: what to press, and what it asked in vain."""
+    if not asked.link:
+        return gr.skip()
+    set_up = "The link has set the rest" if asked.refusals else "A link has set everything"
+    return blank(" ".join([*asked.refusals, f"{set_up}: press {button} for the same result."]))
+
+
 def seed_box(elem_id: str) -> gr.Number:
     """Where the randomness starts."""
     about = "The same seed, the same result"
@@ -139,10 +149,7 @@ def options(recipe: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def usual_temperature(library: Library, name: str | None) -> float:
-    """Where a visitor starts: cooler than the model for a flow, whose samples gain by it.
-
-    One that draws pixel after pixel takes the likelier, black one too often at each of them, and loses its strokes.
-    """
+    """What inference's `usual_temperature` says of the model, by its card alone."""
     return 0.8 if name and library.describe(name).recipe in FLOWS else 1.0
 
 

@@ -1,5 +1,6 @@
 """How the page's events and the endpoints are wired: one queue for all model work, one way to refuse."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,12 +9,16 @@ from gradio.blocks import Block
 from gradio.components import Component
 from gradio.events import Dependency
 
+from flowgen.ui.job import attended
+from flowgen.ui.limits import LIMITS
 from flowgen.ui.refusals import polite, validator
+from flowgen.ui.spoken import spoken
+from flowgen.ui.zerogpu import on_gpu
 
 __all__ = ["endpoint", "on_page"]
 
-# Whatever computes with a model waits in this one line, so that requests never share the processors.
-MODEL_WORK: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+# Whatever computes with a model waits in this one line, so that requests do not fight for the processors.
+MODEL_WORK: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": LIMITS.concurrency}
 
 Components = Block | Sequence[Block] | None
 
@@ -25,6 +30,7 @@ def on_page(
     outputs: Components,
     *,
     works: bool = False,
+    js: str | None = None,
 ) -> Dependency:
     """Run `fn` on an event of the page; it gets the values as they were sent, and checks them itself.
 
@@ -32,37 +38,47 @@ def on_page(
 
     Args:
         works: whether it computes with a model, and therefore waits in line.
+        js: a function of the browser that makes the inputs.
     """
     line = MODEL_WORK if works else {"concurrency_limit": None}
     return event(
-        polite(fn),
+        spoken(on_gpu(polite(attended(fn))) if works else polite(attended(fn))),
         inputs,
         outputs,
         preprocess=False,
         show_progress="minimal" if works else "hidden",
         api_name=f"page_{fn.__name__}",  # an endpoint of the same name is to have its name for itself
         api_visibility="private",
+        js=js,
         **line,
     )
 
 
 def endpoint(
-    fn: Callable[..., Any], check: Callable[..., Any] | None, inputs: Sequence[Component], outputs: Sequence[Component]
+    fn: Callable[..., Any],
+    check: Callable[..., Any] | None,
+    inputs: Sequence[Component],
+    outputs: Sequence[Component],
+    *,
+    works: bool = True,
 ) -> None:
-    """Offer `fn` over HTTP under its own name; its docstring is the endpoint's description.
+    """Offer `fn` over HTTP under its own name; its docstring is the endpoint's description, and that of its
+    arguments theirs where it is a tool.
 
     Args:
         check: takes the same arguments, and raises FlowgenError for what must not even wait in the queue; None where
             any call is in order.
+        works: whether it computes with a model, and therefore waits in line.
     """
+    line = MODEL_WORK if works else {"concurrency_limit": None}
     gr.on(
         [],
-        polite(fn),
+        on_gpu(polite(attended(fn))) if works else polite(attended(fn)),
         list(inputs),
         list(outputs),
         preprocess=False,
         api_name=fn.__name__,
-        api_description=(fn.__doc__ or "").strip(),
+        api_description=(inspect.getdoc(fn) or "").partition("\n\nArgs:")[0],
         validator=validator(check) if check else None,
-        **MODEL_WORK,
+        **line,
     )

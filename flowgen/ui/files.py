@@ -1,12 +1,23 @@
-"""Files that endpoints return, kept where Gradio deletes what has grown old."""
+"""Files that endpoints return, kept where they are deleted when they have grown old, or are too many."""
 
 from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 
-__all__ = ["save"]
+from flowgen.errors import FlowgenError
+from flowgen.ui.cache import folder
+
+__all__ = ["NO_ROOM", "save"]
+
+NO_ROOM = "The server has no room for files at the moment; what needs none goes on. Try again in a few minutes."
 
 
 def save(content: bytes, name: str) -> str:
-    """Write a result and give its path; the folder is named after the content, so that equal results share a file."""
-    path: str = save_bytes_to_cache(content, name, get_upload_folder())
+    """Write a result and give its path; the folder is named after the content, so that equal results share a file.
+
+    Raises:
+        FlowgenError: if it cannot be written.
+    """
+    try:
+        path: str = save_bytes_to_cache(content, name, str(folder()))
+    except OSError:
+        raise FlowgenError(NO_ROOM) from None
     return path

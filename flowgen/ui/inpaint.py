@@ -2,29 +2,41 @@
 
 import dataclasses
 import inspect
+import math
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import gradio as gr
-from gradio.context import Context
 
 from flowgen.errors import FlowgenError
 from flowgen.hyperparameters import configure
-from flowgen.inference import KERNELS, METHODS, Recorder, complete, methods_of
+from flowgen.inference import KERNELS, METHODS, Frame, Recorder, Result, complete, methods_of
 from flowgen.inference.inpaint import check_known
+from flowgen.interruption import Check, Interrupted, watched
 from flowgen.library import Library
 from flowgen.ui import arguments, completion, controls, view
+from flowgen.ui.boxes import kept_box, sample_seed
 from flowgen.ui.events import on_page
+from flowgen.ui.examples import FILL, boxes_of, example_row
+from flowgen.ui.gallery import connect_gallery, gallery_box, gallery_of
 from flowgen.ui.inpaint_endpoint import check_settings, offer_inpaint
+from flowgen.ui.kept import Asked, keep
 from flowgen.ui.limits import LIMITS
+from flowgen.ui.links import NO_LINK, copy_link, packed
+from flowgen.ui.look import connect
 from flowgen.ui.pace import PRESETS, Paces, expected
-from flowgen.ui.picture import Seen, connect, picture_box, read_box
-from flowgen.ui.stops import Stops
+from flowgen.ui.picture import Seen, Value, picture_box, read_box
+from flowgen.ui.recipe import read_recipe
+from flowgen.ui.stops import Stopped, Stops
 
 __all__ = ["build"]
 
+Shown = tuple[str, Value | None]  # the report, and once the run has ended, its gallery
+
 SECONDS_BETWEEN_FRAMES = 0.2
+SECONDS_AFTER_STOP = 0.4  # for pictures of what came before it: others wait
 FIRST_PRESET = "Fast"
 
 # Sizes arrive after a measurement, and by then the visitor may have set others: theirs stand.
@@ -46,6 +58,7 @@ def build(library: Library) -> None:
         with gr.Column(scale=5, min_width=300, elem_classes="fg-panel"):
             model = controls.model_menu(library, "inpaint-model", any_hole=True)
             box = picture_box("Picture to fill in", "inpaint-picture", paint=True)
+            examples = example_row(FILL, "inpaint-examples")
         with gr.Column(scale=7, min_width=320):
             with gr.Column(elem_classes="fg-panel"):
                 with gr.Row():
@@ -65,11 +78,12 @@ def build(library: Library) -> None:
                 with gr.Row():
                     run = gr.Button("Fill in", variant="primary", elem_id="inpaint-run", elem_classes="fg-run")
                     stop = gr.Button("Stop", variant="stop", elem_id="inpaint-stop", elem_classes="fg-run")
-            shown = gr.HTML(
-                view.blank("Upload a picture or draw a sample, paint over a part of it, and press Fill in."),
-                elem_id="inpaint-result",
-                apply_default_css=False,
-            )
+            with gr.Column(elem_id="inpaint-result"):
+                gallery = gallery_box("inpaint-gallery")
+                shown = gr.HTML(
+                    view.blank("Upload a picture or draw a sample, paint over a part of it, and press Fill in."),
+                    apply_default_css=False,
+                )
 
     def inpaint(
         request: gr.Request,
@@ -81,13 +95,13 @@ def build(library: Library) -> None:
         steps: Any,
         seed: Any,
         *values: Any,
-    ) -> Iterator[str]:
+    ) -> Iterator[Shown]:
         own = dict(zip(knobs, values, strict=True))
         chosen = {field: value for (kernel, field), value in own.items() if kernel == method}
         if preset is not None:  # the sliders may not have heard yet what it comes to for this model and method
             num, steps = plan(name, method, preset)
         asked = {"num": num, "steps": steps, "seed": seed}
-        yield from show(library, name, value, method, asked, chosen, stopped=lambda: stops.asked(request.session_hash))
+        yield from show(library, name, value, method, asked, chosen, check=partial(stops.check, request))
 
     def plan(name: str, method: str, preset: str) -> tuple[int, int]:
         fitting = methods_of(library.load(arguments.model(library, name).name))
@@ -95,15 +109,37 @@ def build(library: Library) -> None:
         return pace.plan(PRESETS[arguments.choice("preset", preset, PRESETS)])
 
     def begin(request: gr.Request) -> None:
-        stops.begin(request.session_hash)
+        stops.begin(request)
 
     def end(request: gr.Request) -> None:
-        stops.ask(request.session_hash)
+        stops.ask(request)
 
-    def offer(name: str, preset: str | None, num: Any, steps: Any) -> list[Any]:
+    def take(chosen: Any, name: str) -> Any:
+        return boxes_of(FILL, chosen, arguments.model(library, name))[0]
+
+    def offer(name: str, method: str, preset: str | None, num: Any, steps: Any) -> list[Any]:
         fitting = methods_of(library.load(arguments.model(library, name).name))
-        shown = choose(name, fitting[0], preset, num, steps)
-        return [gr.update(choices=_titled(fitting), value=fitting[0]), *shown]
+        menu: dict[str, Any] = gr.update(choices=_titled(fitting))  # the visitor may have chosen another meanwhile
+        if method not in fitting:
+            method, menu = fitting[0], menu | {"value": fitting[0]}
+        return [menu, *choose(name, method, preset, num, steps)]
+
+    def restore(sent: Any) -> list[Any]:
+        asked = Asked(sent)
+        if not asked.values:
+            return [gr.skip()] * (len(kept) + 2 + len(groups))
+        meta = asked.get("model", lambda name: arguments.model(library, name), library.describe(model.value))
+        fitting = methods_of(library.load(meta.name))
+        one = asked.get("method", lambda value: arguments.choice("method", value, fitting), fitting[0])
+        own = None if asked.values.get("preset") is None else asked.of("preset", preset)
+        each = [asked.of(name, control) for name, control in kept.items() if name not in chosen_apart]
+        count, length, *others = each
+        visible = [gr.update(visible=name == one) for name in METHODS]
+        return [
+            meta.name, kept_box(asked, "picture", meta), gr.update(choices=_titled(fitting), value=one), own,
+            count, gr.update(value=length, visible=_takes_steps(one)), *others, _about(one), *visible,
+            controls.offered_by_link(asked, "Fill in"),
+        ]  # fmt: skip
 
     def choose(name: str, method: str, preset: str | None, num: Any, steps: Any) -> list[Any]:
         reckoned = reckon(name, method, preset, num, steps)
@@ -117,15 +153,25 @@ def build(library: Library) -> None:
         num, steps = arguments.whole("num", num, 1, LIMITS.variants), arguments.whole("steps", steps, 1, LIMITS.steps)
         return view.note(f"{expected(paces, name, method, num, steps)}.")
 
-    connect(box, library, model)
+    def recall(value: Any) -> list[Any]:
+        return restore({"values": asked_of(library, value)})
+
+    looked = connect(box, library, model, paint=True)
     size = [preset, num, steps]
     reckonings = [
-        on_page(model.change, offer, [model, *size], [method, about, steps, *groups, cost], works=True),
+        on_page(model.input, offer, [model, method, *size], [method, about, steps, *groups, cost], works=True),
         on_page(method.input, choose, [model, method, *size], [about, steps, *groups, cost], works=True),
         on_page(preset.input, reckon, [model, method, *size], cost, works=True),
     ]
-    if model.value and Context.root_block is not None:
-        reckonings.append(on_page(Context.root_block.load, reckon, [model, method, *size], cost, works=True))
+    chosen_apart = {"model": model, "picture": box, "method": method, "preset": preset}
+    settings = {f"{kernel}.{field}": knob for (kernel, field), knob in knobs.items()}
+    kept = chosen_apart | {"num": num, "steps": steps, "seed": seed} | settings
+    restorable = [*kept.values(), about, *groups, shown]
+    restored = keep("Inpaint", kept, restore, restorable)
+    recalled = on_page(looked.then, recall, box, restorable)
+    reckonings.append(on_page(recalled.then, reckon, [model, method, *size], cost, works=True))
+    if model.value and restored is not None:
+        reckonings.append(on_page(restored.then, reckon, [model, method, *size], cost, works=True))
     for reckoned in reckonings:
         reckoned.then(None, [cost, *size], [num, steps], js=TAKE_SIZES, api_visibility="private")
     for slider in (num, steps):
@@ -133,7 +179,10 @@ def build(library: Library) -> None:
         on_page(own.then, reckon, [model, method, *size], cost, works=True)
     begun = on_page(run.click, begin, None, None)
     inputs = [model, box, method, *size, seed, *knobs.values()]
-    on_page(begun.then, inpaint, inputs, shown, works=True)
+    on_page(begun.then, inpaint, inputs, [shown, gallery], works=True)
+    taken = on_page(examples.click, take, [examples, model], box)
+    on_page(on_page(taken.success, begin, None, None).then, inpaint, inputs, [shown, gallery], works=True)
+    connect_gallery(gallery, box, library, model)
     on_page(stop.click, end, None, None)
     offer_inpaint(library)
 
@@ -147,6 +196,16 @@ def forecast(paces: Paces, name: str, method: str, preset: str) -> str:
     promise = f"{preset} answers within {wanted.seconds:.0f} s" if fits else "This method is slow, even in a few steps"
     text = f"{promise}: {expected(paces, name, method, num, steps)}."
     return f'<div data-preset="{preset}" data-num="{num}" data-steps="{steps}">{view.note(text)}</div>'
+
+
+def asked_of(library: Library, value: Any) -> dict[str, Any]:
+    """What was asked for when a completion was made that a picture box was given, by the names that links use."""
+    if not (isinstance(value, dict) and value.get("recipe")):
+        return {}
+    recipe = read_recipe(library, value["recipe"])
+    own = {f"{recipe.method}.{field}": option for field, option in recipe.options.items()}
+    asked = {name: getattr(recipe, name) for name in ("model", "method", "num", "steps", "seed")}
+    return asked | own
 
 
 def _method_menu(library: Library, name: str | None) -> gr.Dropdown:
@@ -188,8 +247,8 @@ def show(
     asked: dict[str, Any],
     chosen: dict[str, Any],
     *,
-    stopped: Callable[[], bool],
-) -> Iterator[str]:
+    check: Check,
+) -> Iterator[Shown]:
     """The page's result as it comes, a few times a second; leaving this iterator ends the computation.
 
     What can be refused at once is refused before anything is shown.
@@ -201,7 +260,7 @@ def show(
         method: a name in METHODS.
         asked: num, steps and seed, as the page sends them.
         chosen: the method's own settings, as the page sends them.
-        stopped: called at every step; True ends the run, which keeps what came so far.
+        check: raises Interrupted to end the run, which keeps what came so far.
     """
     meta = arguments.model(library, name)
     seen = read_box(value, meta.event_shape, meta.levels)
@@ -211,11 +270,13 @@ def show(
     configure(METHODS[method], options)
     check_known(library.load(name), seen.known)
     before = view.with_hole(seen.levels, seen.known, meta.levels)
-    yield view.results(view.status("Starting …", 0.0), view.pair(before, before, "being filled in"))
+    yield view.results(view.status("Starting …", 0.0), view.pair(before, before, "being filled in")), None
     try:
-        yield from _run(library, name, seen, before, method, options, asked, stopped)
+        link = _link(name, value, method, asked, options)
+        for report, result in _run(library, name, seen, before, method, options, asked, check, link):
+            yield report, None if result is None else gallery_of(result, value, before)
     except FlowgenError as error:  # such as what only the method knows of a hole
-        yield view.blank(str(error))  # instead of what would look as if it went on
+        yield view.blank(str(error)), None  # instead of what would look as if it went on
         raise
 
 
@@ -227,29 +288,46 @@ def _run(
     method: str,
     options: dict[str, Any],
     asked: dict[str, Any],
-    stopped: Callable[[], bool],
-) -> Iterator[str]:
+    check: Check,
+    link: str,
+) -> Iterator[tuple[str, Result | None]]:
     model, stem = library.load(name), f"filled-seed{asked['seed']}"
     recorder = Recorder(seen.levels, seen.known, model.levels, METHODS[method])
     started = shown_at = time.monotonic()
     why = ""
-    for frame in recorder.watch(complete(model, seen.levels, seen.known, method=method, options=options, **asked)):
-        now = time.monotonic()
-        if frame.step == frame.num_steps:
-            break
-        if why := _why_now(stopped(), now - started):
-            break
-        if now - shown_at > SECONDS_BETWEEN_FRAMES:
-            shown_at = now
-            yield completion.running(frame, recorder.trace(), before, model.levels, now - started, stem)
+    frames = partial(complete, model, seen.levels, seen.known, method=method, options=options, **asked)
+    try:
+        for frame in recorder.watch(watched(begun(frames), check)):
+            now = time.monotonic()
+            if frame.step < frame.num_steps and now - shown_at > SECONDS_BETWEEN_FRAMES:
+                shown_at = now
+                yield completion.running(frame, recorder.trace(), before, model.levels, now - started, stem), None
+    except Interrupted as end:
+        if recorder.last is None:
+            yield view.blank(str(end)), None
+            return
+        why = (
+            "stopped"
+            if isinstance(end, Stopped)
+            else f"ended after {LIMITS.seconds:.0f} s, the most that a run may take"
+        )
+    assert recorder.last is not None
     full = dataclasses.asdict(configure(METHODS[method], options))
     settings = {"model": name, "model_sha256": library.fingerprint(name), "method": method, "options": full, **asked}
     seconds = time.monotonic() - started
-    yield completion.ended(frame, recorder.result(settings), before, seconds, stem, why=why)
+    result = recorder.result(settings, seconds=SECONDS_AFTER_STOP if why else math.inf)
+    yield completion.ended(recorder.last, result, seconds, stem, why=why, link=link), result
 
 
-def _why_now(stopped: bool, seconds: float) -> str:
-    """Why a run is to end before its last step, or nothing."""
-    if stopped:
-        return "stopped"
-    return f"ended after {LIMITS.seconds:.0f} s, the most that a run may take" if seconds > LIMITS.seconds else ""
+def _link(name: str, value: Any, method: str, asked: dict[str, Any], options: dict[str, Any]) -> str:
+    """To the same hole in the same sample, and the same run."""
+    seed = sample_seed(value, name)
+    if seed is None:
+        return NO_LINK
+    own = {f"{method}.{field}": option for field, option in options.items()}
+    return copy_link("Inpaint", model=name, picture=seed, mask=packed(value["mask"]), method=method, **asked, **own)
+
+
+def begun(frames: Callable[[], Iterator[Frame]]) -> Iterator[Frame]:
+    """The frames of a run, whose start is made when the first is asked for: it takes its time, too."""
+    yield from frames()

@@ -1,7 +1,6 @@
 """The endpoint /inpaint."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
@@ -10,7 +9,7 @@ from torch import Tensor
 from flowgen.data.pictures import mask_to_known, to_levels
 from flowgen.errors import FlowgenError
 from flowgen.hyperparameters import configure
-from flowgen.inference import METHODS, Frame, Recorder, complete, methods_of
+from flowgen.inference import METHODS, Recorder, complete, methods_of
 from flowgen.library import Library
 from flowgen.ui import arguments, controls, files, view
 from flowgen.ui.events import endpoint
@@ -20,7 +19,6 @@ from flowgen.ui.refusals import BadArgument
 __all__ = ["check_settings", "offer_inpaint"]
 
 STEPS = 300
-TOO_LONG = f"This took longer than {LIMITS.seconds:.0f} s and was ended; ask for fewer steps or variants."
 
 
 def check_settings(library: Library, model: str, method: Any, num: Any, steps: Any, seed: Any) -> None:
@@ -70,13 +68,12 @@ def _read_options(method: str, options: Any) -> dict[str, Any]:
     return chosen
 
 
-def _to_the_end(frames: Iterator[Frame], deadline: float) -> None:
-    for frame in frames:
-        if frame.step == frame.num_steps:
-            return
-        if time.monotonic() > deadline:
-            break
-    raise FlowgenError(TOO_LONG)
+def _options_argument() -> gr.JSON:
+    argument = gr.JSON(None, label="The method's own settings, a JSON object, or null")
+    # Of any JSON, which is what Gradio says of it, a tool's arguments would have no valid schema.
+    told = {"type": "object", "description": "the method's own settings by their names"}
+    argument.api_info = lambda: told  # type: ignore[method-assign]
+    return argument
 
 
 def offer_inpaint(library: Library) -> None:
@@ -98,13 +95,24 @@ def offer_inpaint(library: Library) -> None:
         The mask is as large as the image. `method` null is the first of those that fit the model and the hole; the
         report names it. `options` are the method's own settings as a JSON object, such as
         {"step_size": 0.01}; those not named keep their defaults.
+
+        Args:
+            model: The model's name; see /models.
+            image: The picture, of any size and format.
+            mask: As large as the image; white is what to fill in.
+            method: How; those that do not fit the model are refused with a list of those that do.
+            num: How many variants, 1 to 16.
+            steps: How many steps, 1 to 2000.
+            seed: Variant i depends on the seed and i alone.
+            options: The method's own settings by their names.
         """
         levels, known, method, chosen = read_request(library, model, image, mask, method, num, steps, seed, options)
         loaded, started = library.load(model), time.monotonic()
         settings = {"num": int(num), "steps": int(steps), "seed": int(seed)}
         frames = complete(loaded, levels, known, method=method, options=chosen, **settings)
         recorder = Recorder(levels, known, loaded.levels, METHODS[method])
-        _to_the_end(recorder.watch(frames), started + LIMITS.seconds)
+        for _ in recorder.watch(frames):
+            continue
         result = recorder.result({})
         images = [view.png(one, loaded.levels) for one in result.completions]
         paths = [files.save(one, f"filled-seed{int(seed)}-{i}.png") for i, one in enumerate(images)]
@@ -141,7 +149,7 @@ def offer_inpaint(library: Library) -> None:
             controls.whole_argument("How many variants", 1, 1, LIMITS.variants),
             controls.whole_argument("How many steps", STEPS, 1, LIMITS.steps),
             controls.whole_argument("Seed", 0, 0, LIMITS.seed),
-            gr.JSON(None, label="The method's own settings, a JSON object, or null"),
+            _options_argument(),
         ]
         outputs = [gr.File(file_count="multiple", label="Filled in"), gr.JSON(label="Report")]
     endpoint(inpaint, check, inputs, outputs)

@@ -1,5 +1,7 @@
 """The tab that walks from one image to another, and the endpoint /interpolate."""
 
+import time
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import gradio as gr
@@ -10,9 +12,14 @@ from flowgen.data.pictures import to_levels
 from flowgen.inference.interpolate import interpolate as walk
 from flowgen.library import Library
 from flowgen.ui import arguments, controls, files, view
+from flowgen.ui.boxes import kept_box, sample_seed
 from flowgen.ui.events import endpoint, on_page
+from flowgen.ui.examples import WALK, boxes_of, example_row
+from flowgen.ui.kept import Asked, keep
 from flowgen.ui.limits import LIMITS
-from flowgen.ui.picture import connect, picture_box, read_box
+from flowgen.ui.links import NO_LINK, copy_link
+from flowgen.ui.look import connect
+from flowgen.ui.picture import picture_box, read_box
 
 __all__ = ["build"]
 
@@ -35,6 +42,7 @@ def build(library: Library) -> None:
             with gr.Row():
                 start = picture_box("From", "interpolate-start")
                 end = picture_box("To", "interpolate-end")
+            examples = example_row(WALK, "interpolate-examples")
             frames = gr.Slider(3, LIMITS.frames, 12, step=1, label="Number of images", elem_id="interpolate-frames")
             run = gr.Button("Walk", variant="primary", elem_id="interpolate-run", elem_classes="fg-run")
         with gr.Column(scale=8, min_width=320):
@@ -44,36 +52,59 @@ def build(library: Library) -> None:
                 apply_default_css=False,
             )
 
-    def interpolate(name: str, start: Any, end: Any, frames: Any) -> str:
-        return show(library, name, start, end, frames)
+    def interpolate(name: str, start: Any, end: Any, frames: Any) -> Iterator[str]:
+        yield from show(library, name, start, end, frames)
+
+    def take(chosen: Any, name: str) -> list[Any]:
+        return boxes_of(WALK, chosen, arguments.model(library, name))
+
+    def restore(sent: Any) -> list[Any]:
+        asked = Asked(sent)
+        if not asked.values:
+            return [gr.skip()] * (len(kept) + 1)
+        meta = asked.get("model", lambda name: arguments.model(library, name), library.describe(model.value))
+        boxes = [kept_box(asked, part, meta) for part in ("start", "end")]
+        return [meta.name, *boxes, asked.of("frames", frames), controls.offered_by_link(asked, "Walk")]
 
     connect(start, library, model)
     connect(end, library, model)
     on_page(run.click, interpolate, [model, start, end, frames], shown, works=True)
+    taken = on_page(examples.click, take, [examples, model], [start, end])
+    on_page(taken.success, interpolate, [model, start, end, frames], shown, works=True)
+    kept = {"model": model, "start": start, "end": end, "frames": frames}
+    keep("Interpolate", kept, restore, [*kept.values(), shown])
     offer_interpolate(library)
 
 
-def show(library: Library, name: str, start: Any, end: Any, frames: Any) -> str:
-    """Both ways as the page shows them."""
+def show(library: Library, name: str, start: Any, end: Any, frames: Any) -> Iterator[str]:
+    """Both ways as the page shows them, one after the other."""
     meta = arguments.model(library, name)
     num = arguments.whole("number of images", frames, 2, LIMITS.frames)
     first, last = (read_box(value, meta.event_shape, meta.levels).levels for value in (start, end))
-    model, parts = library.load(name), []
-    for path in PATHS:
+    yield view.results(view.status("turning both images into noise", 0.0))
+    model, parts, started = library.load(name), list[str](), time.monotonic()
+    for done, path in enumerate(PATHS):
+        if done:
+            to_go = f"{time.monotonic() - started:.1f} s to go"  # the other way takes as long
+            yield view.results(view.status(f"one way of two · {to_go}", 0.5), *parts)
         levels = to_bytes(walk(model, first, last, num, path=path), meta.levels)
         parts += _way(path, levels, meta.levels)
-    return view.results(*parts)
+    seeds = [sample_seed(value, name) for value in (start, end)]
+    link = NO_LINK
+    if None not in seeds:
+        link = copy_link("Interpolate", model=name, start=seeds[0], end=seeds[1], frames=num)
+    yield view.results(*parts, f'<div class="fg-links">{link}</div>')
 
 
 def _way(path: Path, levels: Tensor, num_levels: int) -> list[str]:
-    film = view.animation(levels, num_levels)
+    film, middle = view.animation(levels, num_levels), view.png(levels[len(levels) // 2], num_levels)
     steps = [view.picture(view.png(one, num_levels), f"step {i}, {path}") for i, one in enumerate(levels)]
     strip = view.link(view.sheet(levels, num_levels, columns=len(levels)), f"{path}.png", "Download the strip")
     loop = view.link(film, f"{path}-animation.png", "Download the animation")
     return [
         f'<h3 class="fg-heading">{controls.title(path)}</h3>',
         view.note(PATHS[path]),
-        f'<div class="fg-path"><figure class="fg-film">{view.picture(film, f"animation, {path}")}</figure>'
+        f'<div class="fg-path"><figure class="fg-film">{view.moving(film, middle, f"animation, {path}")}</figure>'
         f'<div class="fg-strip">{"".join(steps)}</div></div>',
         f'<div class="fg-links">{strip}{loop}</div>',
     ]
@@ -83,7 +114,15 @@ def offer_interpolate(library: Library) -> None:
     """The endpoint /interpolate."""
 
     def interpolate(model: str, start: Any, end: Any, frames: int, path: str) -> tuple[list[str], str, str, Any]:
-        """Walk from one image to another in a model's noise: the images on the way, a strip, and an animated PNG."""
+        """Walk from one image to another in a model's noise: the images on the way, a strip, and an animated PNG.
+
+        Args:
+            model: The model's name; see /models.
+            start: The first image, of any size and format.
+            end: The last image.
+            frames: How many images, 2 to 32, both ends included.
+            path: Along the sphere that the noise lies on, or in a straight line.
+        """
         begin, finish, num = check(model, start, end, frames, path)
         way: Path = "linear" if path == "linear" else "spherical"
         loaded = library.load(model)

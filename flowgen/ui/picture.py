@@ -1,8 +1,6 @@
-"""The picture on the page: what a model sees of an upload or a sample, and the hole painted into it."""
+"""The picture on the page: a box that shows what a model sees, with the tools to paint a hole into it."""
 
 import base64
-import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,33 +10,49 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from flowgen.data import to_bytes
 from flowgen.data.pictures import open_picture, to_levels
 from flowgen.errors import FlowgenError
-from flowgen.library import Library
-from flowgen.ui import arguments, controls
-from flowgen.ui.events import on_page
+from flowgen.ui import arguments
 from flowgen.ui.view import data_url, png
 
-__all__ = ["Seen", "connect", "picture_box", "read_box", "read_source"]
+__all__ = ["Seen", "Value", "empty", "filled", "open_png", "picture_box", "read_box", "read_mask", "read_source"]
 
 Value = dict[str, Any]
 
 PNG_URL = "data:image/png;base64,"
 LONGEST_URL = 1_000_000
 
-_SCRIPT = (Path(__file__).parent / "picture.js").read_text(encoding="utf-8")
+_PARTS = ("picture", "picture_brush", "picture_intake", "picture_crop", "picture_start")
+_SCRIPT = "\n".join((Path(__file__).parent / f"{part}.js").read_text(encoding="utf-8") for part in _PARTS)
 
-_BRUSHES = """
+_PAINT = """
   <div class="fg-tools" role="toolbar" aria-label="Paint the hole">
     <button type="button" class="fg-tool" data-do="brush" aria-pressed="true">Brush</button>
     <button type="button" class="fg-tool" data-do="eraser" aria-pressed="false">Eraser</button>
-    <label class="fg-size">Size <input type="range" data-part="size" min="1" max="13" step="2" value="5"></label>
+    <button type="button" class="fg-tool" data-do="ink" aria-pressed="false" hidden>Ink</button>
+    <label class="fg-size" title="Smaller [ &middot; larger ]">Size
+      <input type="range" data-part="size" min="1" max="13" step="2" value="5">
+    </label>
     <button type="button" class="fg-tool" data-do="undo" title="Ctrl+Z" disabled>Undo</button>
     <button type="button" class="fg-tool" data-do="redo" title="Ctrl+Shift+Z" disabled>Redo</button>
+    <button type="button" class="fg-tool" data-do="grow" title="Widen the hole by a pixel">Grow</button>
     <button type="button" class="fg-tool" data-do="invert">Invert</button>
     <button type="button" class="fg-tool" data-do="clear">Clear</button>
+    <button type="button" class="fg-tool" data-do="peek" aria-pressed="false">See through</button>
+    <label class="fg-tool" data-part="mask-drop" title="White is what to fill in; drop the file here, or choose it">Mask
+      <input type="file" accept="image/*" data-part="mask-file" aria-label="{label}: upload a mask">
+    </label>
+    <button type="button" class="fg-tool" data-do="crop" aria-pressed="false" hidden>Crop</button>
+  </div>
+  <div class="fg-crop" data-part="crop" hidden>
+    <img data-part="photo" alt="The whole picture" draggable="false">
+    <div class="fg-frame" data-part="frame" tabindex="0" role="group"
+      aria-label="What the model sees: arrow keys move the frame, plus and minus resize it">
+      <i data-corner="nw"></i><i data-corner="ne"></i><i data-corner="sw"></i><i data-corner="se"></i>
+    </div>
   </div>"""
+_BLANK = """
+    <button type="button" class="fg-tool" data-do="blank" title="Start with an empty sheet">Draw</button>"""
 
 _FRAME = """
 <div class="fg-picture {kind}">
@@ -47,13 +61,20 @@ _FRAME = """
     <label class="fg-tool">Upload
       <input type="file" accept="image/*" data-part="file" aria-label="{label}: upload">
     </label>
-    <button type="button" class="fg-tool" data-do="sample" title="Draw a sample from the model">Sample</button>
+    <button type="button" class="fg-tool" data-do="camera" hidden>Camera</button>
+    <button type="button" class="fg-tool" data-do="take" hidden>Take it</button>
+    <button type="button" class="fg-tool" data-do="leave" hidden>Cancel</button>
+    <button type="button" class="fg-tool" data-do="sample" title="Draw a sample from the model">Sample</button>{blank}
   </div>
   <div class="fg-stage is-empty" data-part="stage">
     <canvas data-part="canvas" width="1" height="1" tabindex="0" role="img" aria-label="{label}: none yet"></canvas>
+    <video data-part="lens" muted playsinline aria-label="What the camera sees"></video>
     <p class="fg-empty">Drop a picture here, or paste one.<br>Any size; photographs of ink on paper too.</p>
   </div>
-  <p class="fg-caption" data-part="caption" aria-live="polite"></p>{brushes}
+  <p class="fg-caption" data-part="caption" aria-live="polite"></p>
+  <p class="fg-trouble" data-part="trouble" role="alert" data-busy="Uploading …"
+    data-failed="This file could not be uploaded; it may be too large."
+    data-blind="The camera cannot be used; the browser or another program keeps it."></p>{paint}
 </div>"""
 
 
@@ -72,7 +93,8 @@ class Seen:
 
 def picture_box(label: str, elem_id: str, *, paint: bool = False) -> gr.HTML:
     """The component: upload, drop, paste or sample a picture, and with `paint` mark what is to be filled in."""
-    template = _FRAME.format(label=label, kind="fg-paint" if paint else "", brushes=_BRUSHES if paint else "")
+    tools = {"kind": "fg-paint", "paint": _PAINT.format(label=label), "blank": _BLANK} if paint else {}
+    template = _FRAME.format(label=label, **{"kind": "", "paint": "", "blank": ""} | tools)
     return gr.HTML(
         value=empty(),
         label=label,
@@ -84,14 +106,15 @@ def picture_box(label: str, elem_id: str, *, paint: bool = False) -> gr.HTML:
     )
 
 
-def empty(caption: str = "") -> Value:
+def empty(trouble: str = "") -> Value:
     """A box with nothing in it."""
-    return {"picture": None, "mask": "", "file": None, "caption": caption}
+    nothing = dict.fromkeys(("picture", "file", "size", "crop", "view", "seed", "of"))
+    return nothing | {"mask": "", "drawn": False, "caption": "", "trouble": trouble}
 
 
-def filled(levels: Tensor, num_levels: int, caption: str, file: Any = None) -> Value:
+def filled(levels: Tensor, num_levels: int, caption: str) -> Value:
     """A box showing an image, (c, h, w) uint8, with nothing painted on it."""
-    return {"picture": data_url(png(levels, num_levels)), "mask": "", "file": file, "caption": caption}
+    return empty() | {"picture": data_url(png(levels, num_levels)), "caption": caption}
 
 
 def read_box(value: Any, event_shape: tuple[int, ...], levels: int) -> Seen:
@@ -104,11 +127,20 @@ def read_box(value: Any, event_shape: tuple[int, ...], levels: int) -> Seen:
     picture = _shown(value)
     if picture.size != (width, height):
         raise FlowgenError("The picture was made for a model of another size: upload it again, or draw a sample.")
-    mask = str(value.get("mask") or "0" * (height * width))
-    if len(mask) != height * width or set(mask) - {"0", "1"}:
-        raise FlowgenError(f"The mask must have one mark for each of the {width} x {height} pixels: paint it again.")
-    known = torch.tensor([mark == "0" for mark in mask]).view(height, width)
+    known = read_mask(value.get("mask"), height, width)
     return Seen(to_levels(picture, event_shape, levels=levels, invert=False), known)
+
+
+def read_mask(mask: Any, height: int, width: int) -> Tensor:
+    """What is known, (height, width) bool, of a mask as the page sends it: a mark a pixel, or nothing where all is.
+
+    Raises:
+        FlowgenError: for anything else.
+    """
+    marks = mask or "0" * (height * width)
+    if not isinstance(marks, str) or len(marks) != height * width or set(marks) - {"0", "1"}:
+        raise FlowgenError(f"The mask must have one mark for each of the {width} x {height} pixels: paint it again.")
+    return torch.tensor([mark == "0" for mark in marks]).view(height, width)
 
 
 def read_source(value: Any) -> tuple[Image.Image, bool | Literal["auto"]]:
@@ -124,78 +156,22 @@ def read_source(value: Any) -> tuple[Image.Image, bool | Literal["auto"]]:
 
 def _shown(value: Any) -> Image.Image:
     picture = value.get("picture") if isinstance(value, dict) else None
-    if not (isinstance(picture, str) and picture.startswith(PNG_URL) and len(picture) < LONGEST_URL):
+    if picture is None:
         raise FlowgenError("There is no picture yet: upload one, or draw a sample.")
-    try:
-        return open_picture(base64.b64decode(picture.removeprefix(PNG_URL), validate=True))
-    except ValueError:
-        raise FlowgenError("The picture cannot be read: upload it again.") from None
+    return open_png(picture)[1]
 
 
-def connect(box: gr.HTML, library: Library, model: gr.Dropdown) -> None:
-    """Let a box take uploads and samples, and look at its upload anew when another model is chosen."""
-
-    def look(value: Value, name: str) -> Value:
-        return or_why_not(see_upload, library, name, value)
-
-    def look_again(value: Value, name: str) -> Value:
-        return or_why_not(see_again, library, name, value)
-
-    def draw(name: str) -> Value:
-        return see_sample(library, name, random.randrange(100_000))
-
-    on_page(box.upload, look, [box, model], box)
-    on_page(box.sample, draw, model, box, works=True)
-    on_page(model.change, look_again, [box, model], box)
-
-
-def or_why_not(see: Callable[[Library, str, Value], Value], library: Library, name: str, value: Value) -> Value:
-    """What is seen, or an empty box that says why nothing can be: beside the picture, where the visitor looks."""
-    try:
-        return see(library, name, value)
-    except FlowgenError as error:
-        return empty(str(error))
-
-
-def see_upload(library: Library, name: str, value: Value) -> Value:
-    """What a model sees of the file just uploaded.
+def open_png(url: Any) -> tuple[bytes, Image.Image]:
+    """A small PNG that the page sends as a data URL: the file and the picture.
 
     Raises:
-        FlowgenError: if it is no picture, or too large.
+        FlowgenError: for anything else.
     """
-    meta = arguments.model(library, name)
-    file = value.get("file") if isinstance(value, dict) else None
-    picture = arguments.open_upload("picture", file)
-    levels = to_levels(picture, meta.event_shape, levels=meta.levels)
-    width, height = picture.size
-    return filled(levels, meta.levels, f"{width} x {height} pixels, seen as {_size(meta.event_shape)}", file)
-
-
-def see_again(library: Library, name: str, value: Value) -> Value:
-    """The same picture, with the hole painted into it, where it fits another model.
-
-    An upload is looked at anew, and keeps its hole where the two models see pictures of one size; a sample goes where
-    it does not fit.
-    """
-    meta = arguments.model(library, name)
-    uploaded = isinstance(value, dict) and value.get("file")
+    if not (isinstance(url, str) and url.startswith(PNG_URL) and len(url) < LONGEST_URL):
+        raise FlowgenError("There is no picture yet: upload one, or draw a sample.")
     try:
-        read_box(value, meta.event_shape, meta.levels)
-    except FlowgenError:
-        return see_upload(library, name, value) if uploaded else empty()
-    return see_upload(library, name, value) | {"mask": value.get("mask") or ""} if uploaded else value
-
-
-def see_sample(library: Library, name: str, seed: int) -> Value:
-    """A sample of the model at its usual temperature."""
-    model = library.load(arguments.model(library, name).name)
-    x = model.sample(1, temperature=controls.usual_temperature(library, name), seed=seed)
-    if not bool(x.isfinite().all()):
-        raise FlowgenError(f"The sample of seed {seed} is not finite; draw another.")
-    (levels,) = to_bytes(x, model.levels)
-    return filled(levels, model.levels, f"a sample of {name}, seed {seed}")
-
-
-def _size(event_shape: tuple[int, ...]) -> str:
-    channels, height, width = event_shape
-    return f"{width} x {height} {'gray' if channels == 1 else 'colour'}"
+        content = base64.b64decode(url.removeprefix(PNG_URL), validate=True)
+    except ValueError:
+        raise FlowgenError("The picture cannot be read: upload it again.") from None
+    with arguments.DECODING:
+        return content, open_picture(content)

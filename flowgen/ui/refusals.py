@@ -14,6 +14,7 @@ from gradio.route_utils import FnIndexInferError
 from starlette.responses import Response
 
 from flowgen.errors import FlowgenError
+from flowgen.ui.files import NO_ROOM
 
 __all__ = ["BadArgument", "polite", "refusal_handlers", "validator"]
 
@@ -102,6 +103,11 @@ async def _unreadable(request: Request, error: Exception) -> Response:
     return await http_exception_handler(request, HTTPException(400, UNREADABLE))
 
 
+async def _no_room(request: Request, error: Exception) -> Response:
+    log.error("a file could not be written", exc_info=error)
+    return await http_exception_handler(request, HTTPException(507, NO_ROOM))
+
+
 async def _no_such_endpoint(request: Request, error: Exception) -> Response:
     return await http_exception_handler(request, HTTPException(404, NO_SUCH_ENDPOINT))
 
@@ -113,4 +119,4 @@ def _is_call(request: Request) -> bool:
 def refusal_handlers() -> dict[Any, Any]:
     """Exception handlers for the application that serves the page."""
     unreadable = dict.fromkeys((KeyError, IndexError, TypeError, ValueError), _unreadable)
-    return {HTTPException: _http_error, FnIndexInferError: _no_such_endpoint, **unreadable}
+    return {HTTPException: _http_error, FnIndexInferError: _no_such_endpoint, OSError: _no_room, **unreadable}

@@ -11,7 +11,8 @@ __all__ = ["theme"]
 def theme() -> gr.themes.Base:
     """Gradio's variables in the colours of style.css."""
     # Regular and Bold: of the other weights Gradio ships a part without Latin letters.
-    sans: list[Font | str] = [LocalFont("IBM Plex Sans", weights=(400, 700)), "ui-sans-serif", "sans-serif"]
+    chinese = ["PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC"]
+    sans: list[Font | str] = [LocalFont("IBM Plex Sans", weights=(400, 700)), *chinese, "ui-sans-serif", "sans-serif"]
     mono: list[Font | str] = [LocalFont("IBM Plex Mono", weights=(400, 700)), "ui-monospace", "monospace"]
     colours = {
         "body_background_fill": "var(--fg-paper)",

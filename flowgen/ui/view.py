@@ -16,6 +16,7 @@ __all__ = [
     "blank",
     "data_url",
     "link",
+    "moving",
     "note",
     "pair",
     "picture",
@@ -63,19 +64,25 @@ def picture(content: bytes, alt: str, mime: str = "image/png") -> str:
     return f'<img src="{data_url(content, mime)}" alt="{html.escape(alt, quote=True)}">'
 
 
+def moving(film: bytes, still: bytes, alt: str, mime: str = "image/png") -> str:
+    """An animation, or a still picture for those who asked their system for less motion."""
+    source = f'<source media="(prefers-reduced-motion: reduce)" srcset="{data_url(still)}">'
+    return f"<picture>{source}{picture(film, alt, mime)}</picture>"
+
+
 def link(content: bytes, file_name: str, text: str, mime: str = "image/png") -> str:
     """A download that needs no request."""
     name = html.escape(file_name, quote=True)
     return f'<a href="{data_url(content, mime)}" download="{name}">{html.escape(text)}</a>'
 
 
-def tile(content: bytes, caption: str, file_name: str | None = None, mime: str = "image/png") -> str:
-    """An image over its caption, with a link that saves it where it has a file name."""
+def tile(
+    content: bytes, caption: str, file_name: str | None = None, mime: str = "image/png", still: bytes | None = None
+) -> str:
+    """An image over its caption, with a link that saves it where it has a file name; a `still` one of what moves."""
+    shown = picture(content, caption, mime) if still is None else moving(content, still, caption, mime)
     save = "" if file_name is None else link(content, file_name, mime.removeprefix("image/").upper(), mime)
-    return (
-        f'<figure class="fg-tile">{picture(content, caption, mime)}'
-        f"<figcaption><span>{html.escape(caption)}</span>{save}</figcaption></figure>"
-    )
+    return f'<figure class="fg-tile">{shown}<figcaption><span>{html.escape(caption)}</span>{save}</figcaption></figure>'
 
 
 def tiles(images: Sequence[bytes], captions: Sequence[str], file_names: Sequence[str], size: int = 80) -> str:

@@ -1,5 +1,6 @@
 """The command line as a user types it: every command, its JSON, its exit codes and its sentences."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 import flowgen
 from flowgen.checkpoint import Meta, build, save_checkpoint
+from flowgen.commands.bar import bar
 
 from .conftest import Shell
 
@@ -97,6 +99,17 @@ def test_train_and_evaluate(shell: Shell, tiny: Path) -> None:
         (["train", "glow", "--dataset", "mnist", "--steps", "0"], "--steps"),
         (["train", "magic", "--dataset", "mnist"], "magic"),
         (["sample", "tiny", "--num", "0", "--output", "x.png"], "--num"),
+        (["sample", "tiny", "--seed", "-1", "--output", "x.png"], "Invalid value for '--seed'"),
+        (["sample", "tiny", "--seed", "2147483648", "--output", "x.png"], "'--seed'"),
+        (
+            ["inpaint", "tiny", "--image", "no.txt", "--mask", "mask.png", "--output", "x.png"],
+            "--image no.txt: This is",
+        ),
+        (
+            ["inpaint", "tiny", "--image", "a.png", "--mask", "no.txt", "--output", "x.png"],
+            "--mask no.txt: This is not",
+        ),
+        (["interpolate", "tiny", "--start", "a.png", "--end", "no.txt", "--output", "x.png"], "--end no.txt: This is"),
         (["compress", "tiny", "a.png", "--output", "x.flowgen"], "tiny is a flow"),
         (["compress", "tiny", "--output", "x.flowgen"], "either pictures or --dataset"),
         (["compress", "tiny", "a.png", "--dataset", "mnist", "--output", "x.flowgen"], "either pictures or --dataset"),
@@ -109,10 +122,12 @@ def test_what_is_wrong_is_a_sentence_and_exit_code_2(
     shell: Shell, words: list[str], sentence: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("FLOWGEN_DATA", str(tmp_path / "empty"))
+    Path("no.txt").write_text("no picture")
     code, out, err = shell(*words)
     assert code == 2
     assert sentence in err
     assert out == ""
+    assert "/s]" not in err, "no bar of what never began"
 
 
 @pytest.fixture
@@ -124,6 +139,20 @@ def causal(tiny: Path) -> str:
     model: Any = build(meta)
     save_checkpoint(tiny / "checkpoints" / "causal.safetensors", model, meta)
     return "causal"
+
+
+def test_the_temperature_is_the_models_usual_one(shell: Shell, causal: str) -> None:
+    assert shell.json("sample", "tiny", "--num", 1, "--output", "x.png")["temperature"] == 0.8
+    assert shell.json("sample", causal, "--num", 1, "--output", "x.png")["temperature"] == 1.0
+    assert shell.json("sample", "tiny", "--num", 1, "--temperature", 0, "--output", "x.png")["temperature"] == 0
+
+
+def test_a_bar_is_shown_once_there_is_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    with bar(4, "picture", show=True) as shown:
+        assert capsys.readouterr().err == ""
+        time.sleep(0.15)  # tqdm draws every tenth of a second
+        shown.update()
+        assert "1/4" in capsys.readouterr().err
 
 
 def test_compressed_pictures_come_back(shell: Shell, causal: str, mnist_levels: Tensor) -> None:

@@ -1,14 +1,16 @@
 """Proofs that the augmented latent target is the posterior of the hidden pixels, for every sigma."""
 
 import dataclasses
+import importlib
 import math
 
 import pytest
 import torch
 
 from flowgen.data.images import midpoints
-from flowgen.inference import augmented_target
-from flowgen.inference.kernels import PCN, PLMCMC
+from flowgen.inference import annealing, augmented_target, complete, inpaint
+from flowgen.inference.kernels import PCN, PLMCMC, Independence
+from flowgen.inference.start import Search
 from flowgen.models import FLOWS
 
 DOUBLE, LOGIT = torch.float64, torch.logit
@@ -206,3 +208,74 @@ def without_determinant(target, model):
 def test_without_the_determinant_draws_of_the_posterior_do_not_stay(central, sigma):
     with pytest.raises(AssertionError):
         stays(central, PLMCMC(step_size=0.4), sigma, 3_000, 300, without_determinant)
+
+
+WIDE = 3.0
+
+
+def annealed(gaussian, kernel, num_chains, num_warmup, num_steps):
+    """Frames of chains that begin with a sigma of 3 and draw with one of 0.5, and what targets they pass through."""
+    generator = torch.Generator().manual_seed(7)
+    start = torch.randn(num_chains, 6, dtype=DOUBLE, generator=generator)
+    through = annealing.narrowing(lambda times: explored(gaussian, 0.5 * times), WIDE / 0.5)
+    frames = inpaint(
+        explored(gaussian, 0.5), kernel, start, num_warmup + num_steps,
+        num_warmup=num_warmup, generator=generator, through=through,
+    )  # fmt: skip
+    return frames, through
+
+
+@pytest.mark.parametrize("kernel", [*KERNELS, Independence()], ids=["pcn", "pl_mcmc", "independence"])
+def test_after_an_annealed_warm_up_the_posterior_is_reached_with_the_last_sigma(central, kernel):
+    """Of all six logits: what stands in for the known ones tells one sigma from another."""
+    *_, last = annealed(central, kernel, 2_000, 100, 300)[0]
+    check(logits_of(central, last.position), *exact_law(central, 0.5))
+
+
+def test_a_target_that_goes_on_changing_does_not_reach_it(central, monkeypatch):
+    module = importlib.import_module("flowgen.inference.inpaint")  # whose name in the package is the function
+    monkeypatch.setattr(module, "due", lambda step, num_warmup, through, target: [target, through[-1]][step % 2])
+    *_, last = annealed(central, PLMCMC(step_size=0.4), 2_000, 100, 300)[0]
+    with pytest.raises(AssertionError):
+        check(logits_of(central, last.position), *exact_law(central, 0.5))
+
+
+@pytest.mark.parametrize("kernel", [*KERNELS, Independence()], ids=["pcn", "pl_mcmc", "independence"])
+def test_sigma_narrows_in_warm_up_and_is_frozen_with_the_step_sizes(central, kernel):
+    frames, through = annealed(central, kernel, 4, 14, 10)
+    at_last = explored(central, 0.5)
+    narrower = [explored(central, WIDE * (0.5 / WIDE) ** (k / 5)) for k in range(5)]
+    assert len(through) == 5
+    for frame in frames:  # 14 steps among 6 targets
+        expected = at_last if frame.step > 12 else narrower[(frame.step - 1) * 6 // 14]
+        torch.testing.assert_close(frame.log_density, expected.log_density(frame.position))
+        assert frame.warming_up == (frame.step <= 14)
+
+
+def test_step_sizes_are_learnt_throughout(central):
+    """From far too long a step, six targets in turn: a sigma that narrows does not begin it anew."""
+    kernel, target = PCN(step_size=1.0), explored(central, 0.5)
+    state = kernel.init(explored(central, WIDE), torch.zeros(3, 6, dtype=DOUBLE))
+    state, _ = kernel.step(explored(central, WIDE), state, torch.Generator().manual_seed(0), warmup=True)
+    carried = annealing.carried(kernel, target, state)
+    assert carried.step_sizes is state.step_sizes
+    assert carried.step_sizes.age.tolist() == [1, 1, 1]
+    assert torch.equal(carried.position, state.position)
+    torch.testing.assert_close(carried.log_density, target.log_density(state.position))
+    torch.testing.assert_close(carried.log_likelihood, target.log_likelihood(state.position))
+
+
+@pytest.mark.parametrize("method", ["pcn", "pl_mcmc", "independence"])
+def test_a_run_is_annealed_as_far_as_it_is_asked(model, image, known, method):
+    """Eight steps, of which four search and two are warm-up: the first of them is on the widest sigma."""
+    runs = [
+        list(complete(model, image, known[0], method=method, steps=8, num=2, options={"anneal": anneal}))
+        for anneal in (1.0, 4.0)
+    ]
+    search = Search(model, image, known)
+    for frame in runs[1][4:6]:
+        times = 4.0 ** (1 - (frame.step - 5) * 3 / 5)  # two steps among six targets: the first and the fourth
+        torch.testing.assert_close(frame.log_density, search.widened(times).log_density(frame.position))
+    for frame in runs[1][6:]:
+        torch.testing.assert_close(frame.log_density, search.augmented.log_density(frame.position))
+    assert not torch.equal(runs[0][4].log_density, runs[1][4].log_density)

@@ -95,7 +95,10 @@ def pixels(monkeypatch, model, x, rows=1):
     with monkeypatch.context() as patch:
         patch.setattr(target, "midpoints", lambda levels, num: canvas)
         made = pixel_target(model, torch.zeros(SHAPE, dtype=torch.uint8), KNOWN)
-    whole = lambda u: x.flatten(1).masked_scatter(HIDDEN.expand(len(x), -1), torch.sigmoid(u)).view(x.shape)  # noqa: E731
+
+    def whole(u):
+        return x.flatten(1).masked_scatter(HIDDEN.expand(len(x), -1), torch.sigmoid(u)).view(x.shape)
+
     return Problem(made, whole, torch.logit(x.flatten(1)[:, HIDDEN]))
 
 
@@ -104,7 +107,10 @@ def latents(monkeypatch, model, x, make=augmented_target):
     with monkeypatch.context() as patch:
         patch.setattr(target, "midpoints", lambda levels, num: x)
         made = make(model, torch.zeros(SHAPE, dtype=torch.uint8), KNOWN, sigma=SIGMA, coordinates=safe_logit)
-    decode = lambda w: model.decode(model.prior.from_normal(w)).clamp(1e-12, 1 - 1e-12)  # noqa: E731
+
+    def decode(w):
+        return model.decode(model.prior.from_normal(w)).clamp(1e-12, 1 - 1e-12)
+
     if make is latent_target:
         return Problem(made, decode, model.prior.to_normal(model.encode(x)))
     truth = model.prior.to_normal(model.encode(torch.where(KNOWN, torch.sigmoid(stand_ins(x)), x)))

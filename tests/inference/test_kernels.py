@@ -318,9 +318,17 @@ def test_chains_know_nothing_of_each_other(gaussian, name):
 
 @pytest.mark.parametrize("name", FOR_REALS)
 def test_a_start_that_is_impossible_is_refused(name):
-    impossible = Target(lambda u: u.sum(1) - torch.inf, StandardNormal((3,)), Reals(3), lambda u: u)
-    with pytest.raises(FlowgenError, match="impossible"):
-        KERNELS[name]().init(impossible, torch.zeros(2, 3))
+    for offset in (-torch.inf, torch.nan):
+        impossible = Target(lambda u, offset=offset: u.sum(1) + offset, StandardNormal((3,)), Reals(3), lambda u: u)
+        with pytest.raises(FlowgenError, match="impossible: its density at the start is zero or not a number, or"):
+            KERNELS[name]().init(impossible, torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize("name", ["mala", "gradient_ascent", "latent_ascent"])
+def test_a_start_without_a_slope_is_refused(name):
+    steep = Target(lambda u: u.square().sum(1).sqrt(), StandardNormal((3,)), Reals(3), lambda u: u)
+    with pytest.raises(FlowgenError, match="or has no gradient"):
+        KERNELS[name]().init(steep, torch.zeros(2, 3))
 
 
 @pytest.mark.parametrize("name", KERNELS)

@@ -4,7 +4,9 @@ import csv
 import dataclasses
 import io
 import json
+import time
 import zipfile
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -141,6 +143,31 @@ def test_of_a_long_run_draws_are_kept_evenly():
     assert len(result.trace.steps) == 1000
     assert 24 <= len(result.film) <= 48
     assert result.film[-1, 0, 0, 0, 1] == 250
+
+
+def test_of_a_run_that_was_stopped_only_as_many_pictures_are_made_as_a_time_allows():
+    """A picture takes 10 ms: of 48 frames of the animation and 99 draws some 20 are made, evenly spread."""
+    made = 0
+
+    def slow(u):
+        nonlocal made
+        made += 1 if len(u) == 1 else len(u)
+        time.sleep(0.01 * len(u))
+        return torch.cat([torch.full_like(u, 9), u], dim=1).byte().view(-1, 1, 1, 2)
+
+    frames = [replace(frame(step, [step], total=100), to_image=slow) for step in range(1, 101)]
+    recorder = Recorder(torch.tensor([[[9, 0]]], dtype=torch.uint8), torch.tensor([[True, False]]), 256, MALA)
+    for _ in recorder.watch(frames):
+        pass
+    started = time.monotonic()
+    result = recorder.result({}, seconds=0.4)
+    assert time.monotonic() - started < 1.5
+    assert made < 40
+    assert result.film[-1, 0, 0, 0, 1] == 100, "the last is among them"
+    steps = result.film[:, 0, 0, 0, 1].double()
+    assert 2 <= len(steps) < 12
+    assert steps.diff().min() == steps.diff().max()
+    assert result.trace.steps.tolist() == list(range(1, 101))
 
 
 def test_the_animation_shows_the_run_without_loss():

@@ -103,7 +103,9 @@ def test_particles_arrive_as_draws_of_the_posterior(gaussian):
 
 
 def test_without_resampling_they_do_not(gaussian, monkeypatch):
-    stay = lambda log_weights, generator: torch.arange(log_weights.shape[1]).expand(log_weights.shape)  # noqa: E731
+    def stay(log_weights, generator):
+        return torch.arange(log_weights.shape[1]).expand(log_weights.shape)
+
     monkeypatch.setattr(smc, "systematic", stay)
     with pytest.raises(AssertionError):
         check(arrivals(gaussian), gaussian)
@@ -131,7 +133,9 @@ def test_16000_weighted_draws_are_of_the_posterior(central):
 
 
 def test_draws_that_are_not_weighted_do_not_reach_the_posterior(central, monkeypatch):
-    first = lambda log_weights, generator: torch.zeros(log_weights.shape, dtype=torch.int64)  # noqa: E731
+    def first(log_weights, generator):
+        return torch.zeros(log_weights.shape, dtype=torch.int64)
+
     monkeypatch.setattr(importance, "systematic", first)
     with pytest.raises(AssertionError):
         check(run(Importance(num_particles=256), posterior(central), 500, 0, 6)[0].position, central)

@@ -410,7 +410,7 @@ def test_log_mass_refuses_what_is_no_image(levels: Tensor, message: str) -> None
     [
         (torch.full((1, 4), math.nan), "not numbers"),
         (torch.full((1, 4), 1.5), r"lie in \[0, 1\]"),
-        (torch.full((1, 5), 0.5), "latents are of shape"),
+        (torch.full((1, 5), 0.5), "takes latents of shape"),
     ],
 )
 def test_decode_refuses_what_is_no_latent(z: Tensor, message: str) -> None:

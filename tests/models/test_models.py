@@ -55,6 +55,15 @@ def test_decode_undoes_encode(model: Any) -> None:
     assert (model.decode(z) - x).abs().max() < 1e-9
 
 
+def test_another_shape_is_refused_in_a_sentence(model: Any) -> None:
+    wrong = torch.rand(2, *model.event_shape[:-1], model.event_shape[-1] + 1, dtype=torch.float64)
+    for reads in (model.encode, model.log_prob):
+        with pytest.raises(FlowgenError, match=r"takes images of shape \(.*\), and was given"):
+            reads(wrong)
+    with pytest.raises(FlowgenError, match="takes latents of shape"):
+        model.decode(wrong.flatten(1))
+
+
 def test_encode_undoes_decode(model: Any) -> None:
     z = model.prior.sample(3, temperature=0.3, seed=0)  # wider ones reach values next to 1, where floats are scarce
     assert (model.encode(model.decode(z)) - z).abs().max() < 1e-6

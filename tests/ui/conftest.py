@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 import torch
-from playwright.sync_api import Browser, BrowserType, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserType, ConsoleMessage, Page, Request, sync_playwright
 
 from flowgen.checkpoint import Meta, save_checkpoint
 from flowgen.data import Images
@@ -32,8 +32,8 @@ Visit = Callable[..., Page]
 
 
 @contextmanager
-def serve(checkpoints: Path, log: Path) -> Iterator[str]:
-    """Run app.py over a folder of checkpoints; give its address."""
+def serve(checkpoints: Path, log: Path, app: Path = ROOT / "app.py") -> Iterator[str]:
+    """Run app.py, or a copy of it, over a folder of checkpoints; give its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -42,9 +42,10 @@ def serve(checkpoints: Path, log: Path) -> Iterator[str]:
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_TEMP_DIR": str(log.parent / "served"),
         "NO_PROXY": "127.0.0.1",
+        "PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)])),
     }
     with log.open("w") as output:
-        server = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=output, stderr=output)
+        server = subprocess.Popen([sys.executable, str(app)], cwd=ROOT, env=environment, stdout=output, stderr=output)
         try:
             address = f"http://127.0.0.1:{port}"
             _wait_for(address, server, log)
@@ -52,6 +53,23 @@ def serve(checkpoints: Path, log: Path) -> Iterator[str]:
         finally:
             server.terminate()
             server.wait(30)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of app.py with a Spacefile of its own."""
+    folder = tmp_path_factory.mktemp("app")
+    for name in ("app.py", "Spacefile"):
+        shutil.copy(ROOT / name, folder)
+    return folder / "app.py"
+
+
+def change(app: Path, old: str, new: str) -> None:
+    """Put something else into the Spacefile beside a copy of app.py."""
+    spacefile = app.with_name("Spacefile")
+    text = spacefile.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    spacefile.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def _wait_for(address: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -65,10 +83,10 @@ def _wait_for(address: str, server: "subprocess.Popen[bytes]", log: Path) -> Non
     pytest.fail(f"the studio did not start: {log.read_text()}")
 
 
-def launch_chromium(chromium: BrowserType) -> Browser:
+def launch_chromium(chromium: BrowserType, *flags: str) -> Browser:
     """The system's Chromium where there is one, else Playwright's own."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    return chromium.launch(executable_path=found, args=FLAGS)
+    return chromium.launch(executable_path=found, args=[*FLAGS, *flags])
 
 
 def _save_small_model(path: Path, recipe: str, images: Images, **hyperparameters: Any) -> None:
@@ -104,12 +122,18 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory, mnist: Images, cifar10
 
 
 @pytest.fixture(scope="session")
-def studio(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a studio that, whatever the tests ask of it, logs no traceback."""
-    log = tmp_path_factory.mktemp("studio") / "log.txt"
-    with serve(checkpoints, log) as address:
+def studio_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the studio writes down."""
+    return tmp_path_factory.mktemp("studio") / "log.txt"
+
+
+@pytest.fixture(scope="session")
+def studio(checkpoints: Path, studio_log: Path) -> Iterator[str]:
+    """The address of a studio that, whatever the tests ask of it, logs no traceback and no error that is its own."""
+    with serve(checkpoints, studio_log) as address:
         yield address
-    assert "Traceback" not in log.read_text()
+    assert "Traceback" not in studio_log.read_text()
+    assert '"level": "error"' not in studio_log.read_text()
 
 
 @pytest.fixture(scope="session")
@@ -133,19 +157,32 @@ def visit(browser: Browser, studio: str) -> Iterator[Visit]:
     """Open the studio at a size; errors on the console and requests to other hosts fail the test."""
     complaints: list[str] = []
     contexts = []
+    leaving: set[Page] = set()  # a page that is left complains of what it had asked for and will not get
 
-    def open_page(size: tuple[int, int] = DESKTOP, *, dark: bool = False) -> Page:
+    def open_page(size: tuple[int, int] = DESKTOP, *, dark: bool = False, address: str = "") -> Page:
         context = browser.new_context(
             viewport={"width": size[0], "height": size[1]}, has_touch=size == PHONE, accept_downloads=True
         )
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
         page = context.new_page()
-        page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+
+        def listen(message: ConsoleMessage) -> None:
+            if message.type == "error" and page not in leaving:
+                complaints.append(message.text)
+
+        def look(request: Request) -> None:
+            if request.is_navigation_request():
+                leaving.add(page)
+            if _is_foreign(request.url, studio):
+                complaints.append(request.url)
+
+        page.on("console", listen)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: _is_foreign(request.url, studio) and complaints.append(request.url))
-        page.goto(f"{studio}/?__theme={'dark' if dark else 'light'}")
-        page.wait_for_selector("#generate-run")
+        page.on("request", look)
+        page.on("framenavigated", lambda frame: leaving.discard(page))
+        page.goto(f"{studio}/{address or '?'}&__theme={'dark' if dark else 'light'}")
+        page.wait_for_selector(".fg-lead:visible")
         return page
 
     yield open_page

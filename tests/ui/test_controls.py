@@ -1,8 +1,11 @@
 """What the page makes of a registry, of numbers and of values that no page sends."""
 
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 
 import gradio as gr
@@ -14,9 +17,9 @@ from flowgen.data import Images
 from flowgen.errors import FlowgenError
 from flowgen.inference import METHODS
 from flowgen.library import Library
-from flowgen.ui import TABS, controls
-from flowgen.ui.picture import empty, filled, or_why_not, read_box, see_again, see_upload
-from flowgen.ui.score import costlier
+from flowgen.ui import TABS, arguments, controls
+from flowgen.ui.picture import empty, filled, read_box
+from flowgen.ui.scoring import costlier
 
 from .conftest import serve
 
@@ -114,35 +117,6 @@ def test_a_new_model_is_offered_and_a_lost_one_is_not_kept(checkpoints: Path, tm
     assert controls.offered(library, "gray")["value"] == "later"
 
 
-def uploaded(file: Path) -> dict[str, Any]:
-    return empty() | {"file": {"path": str(file), "meta": {"_type": "gradio.FileData"}}}
-
-
-def test_the_hole_stays_with_its_upload_where_another_model_sees_it_as_large(library: Library, digit: Path) -> None:
-    hole = "0" * 400 + "1" * 384
-    painted = see_upload(library, "gray", uploaded(digit)) | {"mask": hole}
-    again = see_again(library, "ordered", painted)
-    assert again == painted
-    larger = see_again(library, "colour", again)
-    assert larger["picture"] != painted["picture"]
-    assert larger["mask"] == ""
-
-
-@pytest.mark.parametrize("see", [see_upload, see_again])
-def test_a_box_says_beside_the_picture_why_there_is_none(library: Library, tmp_path: Path, see: Any) -> None:
-    fake = tmp_path / "fake.png"
-    fake.write_text("no picture")
-    value = or_why_not(see, library, "gray", uploaded(fake))
-    assert "This is not a picture" in value["caption"]
-    assert value == empty(value["caption"]), "the file is not looked at again"
-
-
-def test_a_sample_stays_with_its_hole_where_it_fits(library: Library, mnist: Images) -> None:
-    value = filled(mnist.levels[0], 256, "a sample") | {"mask": "1" * 28 + "0" * 27 * 28}
-    assert see_again(library, "ordered", value) == value
-    assert see_again(library, "colour", value) == empty()
-
-
 @pytest.mark.parametrize("value", [None, 3, "picture", [], {}, empty()])
 def test_an_empty_box_asks_for_a_picture(value: Any) -> None:
     with pytest.raises(FlowgenError, match="no picture yet"):
@@ -155,3 +129,33 @@ def test_the_share_of_costlier_images_follows_the_quantiles() -> None:
     assert costlier(quantiles, 0.5) == 100
     assert costlier(quantiles, 9) == 0
     assert costlier([], 1.0) is None
+
+
+def test_however_many_uploads_come_two_are_decoded_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, most = 0, 0
+    lock = Lock()
+
+    def slow(path: Path) -> str:
+        nonlocal now, most
+        with lock:
+            now, most = now + 1, max(most, now + 1)
+        time.sleep(0.05)
+        with lock:
+            now -= 1
+        if path.name == "bad":
+            raise FlowgenError("This is not a picture.")
+        return path.name
+
+    monkeypatch.setattr(arguments, "open_picture", slow)
+    meta = {"_type": "gradio.FileData"}
+
+    def look(name: str) -> str:
+        try:
+            return str(arguments.open_upload("image", {"path": name, "meta": meta}))
+        except FlowgenError:
+            return "refused"
+
+    with ThreadPoolExecutor(12) as threads:
+        seen = list(threads.map(look, ["bad", "good"] * 6))
+    assert seen == ["refused", "good"] * 6
+    assert most == 2

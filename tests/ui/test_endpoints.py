@@ -1,4 +1,4 @@
-"""The five endpoints, called as strangers call them."""
+"""The endpoints, called as strangers call them."""
 
 import io
 import json
@@ -17,7 +17,7 @@ import flowgen
 from flowgen.data import Images
 from flowgen.inference import METHODS, methods_of
 
-ENDPOINTS = {"/models", "/sample", "/interpolate", "/inpaint", "/score"}
+ENDPOINTS = {"/models", "/sample", "/interpolate", "/inpaint", "/score", "/heat_map"}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def saved(folder: Path, name: str, picture: Image.Image, **options: Any) -> Any:
     return handle_file(path)
 
 
-def test_the_page_of_the_api_shows_five_endpoints_with_types(studio: str) -> None:
+def test_the_page_of_the_api_shows_every_endpoint_with_types(studio: str) -> None:
     endpoints = httpx.get(f"{studio}/gradio_api/info", trust_env=False).json()["named_endpoints"]
     assert set(endpoints) == ENDPOINTS
     for endpoint in endpoints.values():
@@ -61,6 +61,14 @@ def test_sample_gives_images_that_a_seed_gives_again(client: Client) -> None:
     assert np.array_equal(pixels(first[1]), pixels(again[1]))
     assert not np.array_equal(pixels(first[0]), pixels(other[0]))
     assert settings == {"model": "gray", "num": 3, "temperature": 0.7, "seed": 5, "label": None}
+
+
+@pytest.mark.parametrize(("model", "usual"), [("gray", 0.8), ("ordered", 1.0)])
+def test_without_a_temperature_the_model_has_its_usual_one(client: Client, model: str, usual: float) -> None:
+    images, settings = client.predict(model=model, num=1, seed=5, api_name="/sample")
+    named, _ = client.predict(model=model, num=1, temperature=usual, seed=5, api_name="/sample")
+    assert settings["temperature"] == usual
+    assert np.array_equal(pixels(images[0]), pixels(named[0]))
 
 
 @pytest.mark.parametrize("path", ["spherical", "linear"])
@@ -150,6 +158,20 @@ def test_score_asks_every_model(client: Client, digit: Path) -> None:
     assert {score["model"] for score in scores} == {"gray", "colour", "ordered"}
     assert [score["bits_per_dim"] for score in scores] == sorted(score["bits_per_dim"] for score in scores)
     assert all(0 <= score["percent_costlier"] <= 100 for score in scores)
+
+
+@pytest.mark.parametrize(("model", "exact"), [("ordered", True), ("gray", False)])
+def test_a_heat_map_says_where_the_bits_go(client: Client, digit: Path, model: str, exact: bool) -> None:
+    picture, report = client.predict(model, handle_file(digit), api_name="/heat_map")
+    bits = np.array(report["pixel_bits"])
+    assert pixels(picture).shape == (28, 28, 3)
+    assert bits.shape == (28, 28)
+    assert bits.min() >= 0
+    assert report["exact"] == exact
+    assert (abs(bits.sum() - report["bits"]) < 1) == exact
+    scores = client.predict(handle_file(digit), api_name="/score")
+    (score,) = (each["bits_per_dim"] for each in scores if each["model"] == model)
+    assert report["bits"] == pytest.approx(784 * score, abs=0.01)
 
 
 @pytest.mark.parametrize(

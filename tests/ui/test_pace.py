@@ -11,7 +11,6 @@ from flowgen.inference import METHODS, Trace, methods_of
 from flowgen.library import Library
 from flowgen.ui.chart import chart
 from flowgen.ui.pace import PRESETS, Pace, Paces, expected
-from flowgen.ui.stops import Stops
 
 EVEN = Pace(start=0.2, early=0.02, late=0.01, picture=0.0, finish=0.3)
 
@@ -86,15 +85,3 @@ def test_a_chart_has_a_line_a_variant_few_points_and_a_scale_of_its_later_half()
     assert points[-1].startswith("540.0,"), "900 of 1000 steps"
     assert "<span>122</span><span>78</span>" in drawn
     assert '<rect class="warm" width="270.0"' in drawn
-
-
-def test_a_word_left_while_a_run_waits_ends_it_and_no_later_one() -> None:
-    stops = Stops()
-    stops.ask("a")
-    stops.begin("a")
-    assert not stops.asked("a")
-    stops.ask("a")
-    assert stops.asked("a")
-    assert not stops.asked("b")
-    stops.begin("a")
-    assert not stops.asked("a")

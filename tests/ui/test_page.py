@@ -38,7 +38,7 @@ def choose_model(page: Page, tab: str, name: str) -> None:
 
 
 def upload(page: Page, box: str, file: Path) -> None:
-    page.set_input_files(f"#{box} input[type=file]", file)
+    page.set_input_files(f"#{box} [data-part=file]", file)
     expect(page.locator(f"#{box} .fg-caption")).to_contain_text("seen as")
 
 
@@ -393,11 +393,14 @@ def test_what_cannot_be_done_is_said_in_a_sentence(visit: Visit, tmp_path: Path,
 
     fake = tmp_path / "fake.png"
     fake.write_text("<img src=x onerror=alert(1)>")
-    page.set_input_files("#inpaint-picture input[type=file]", fake)
-    caption = page.locator("#inpaint-picture .fg-caption")
-    expect(caption).to_contain_text("This is not a picture")
-    page.set_input_files("#inpaint-picture input[type=file]", fake)
-    expect(caption).to_contain_text("This is not a picture")
+    page.set_input_files("#inpaint-picture [data-part=file]", fake)
+    trouble = page.locator("#inpaint-picture .fg-trouble")
+    expect(trouble).to_contain_text("This is not a picture")
+    upload(page, "inpaint-picture", digit)
+    expect(trouble).to_be_empty()
+    page.set_input_files("#inpaint-picture [data-part=file]", fake)
+    expect(trouble).to_contain_text("This is not a picture")
+    expect(page.locator("#inpaint-picture .fg-caption")).to_contain_text("seen as")  # as before
     expect(page.locator("#inpaint-model")).not_to_contain_text("Error")
 
     upload(page, "inpaint-picture", digit)

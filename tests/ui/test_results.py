@@ -1,15 +1,18 @@
 """What the page shows of a run: while it goes, when it is stopped, and when it is refused."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from flowgen.data import Images
 from flowgen.errors import FlowgenError
+from flowgen.interruption import Check
 from flowgen.library import Library
-from flowgen.ui import generate, inpaint
+from flowgen.ui import generate, inpaint, interpolate
 from flowgen.ui.picture import filled
+from flowgen.ui.stops import Stopped
 
 
 @pytest.fixture
@@ -17,24 +20,70 @@ def library(checkpoints: Path) -> Library:
     return Library(checkpoints, device="cpu")
 
 
+def stop_after(asked: int) -> Check:
+    """The word is left once it was asked for so often."""
+    left = iter(range(asked))
+
+    def check() -> None:
+        if next(left, None) is None:
+            raise Stopped("Stopped before anything had come.")
+
+    return check
+
+
+def times_asked(run: Callable[[Check], Iterator[str]]) -> int:
+    """How often a run to its end looks for the word: at every layer and every pixel."""
+    asked: list[None] = []
+    list(run(lambda: asked.append(None)))
+    return len(asked)
+
+
 def test_what_was_drawn_before_a_stop_is_a_result_and_no_longer_to_go(library: Library) -> None:
-    words = iter([False, False, True])
-    shown = list(generate.show(library, "ordered", "7", 2, 1.0, 0, stopped=lambda: next(words)))
+    def draw(check: Check) -> Iterator[str]:
+        return generate.show(library, "ordered", "7", 2, 1.0, 0, check=check)
+
+    shown = list(draw(stop_after(round(3.5 / 28 * times_asked(draw)))))
     assert "to go" in shown[0]
     assert "stopped after 11% of the rows" in shown[-1], "3 of 28"
     assert "to go" not in shown[-1]
     assert "Download the sheet" in shown[-1]
 
 
-def test_a_stop_comes_too_late_for_what_is_whole(library: Library) -> None:
-    (shown,) = generate.show(library, "gray", generate.ANY_CLASS, 2, 1.0, 0, stopped=lambda: True)
-    assert "stopped" not in shown
+def test_a_flow_that_is_stopped_within_its_one_pass_shows_that_nothing_came(library: Library) -> None:
+    (shown,) = generate.show(library, "gray", generate.ANY_CLASS, 2, 1.0, 0, check=stop_after(1))
+    assert "Stopped before anything had come." in shown
+
+
+def test_a_run_of_inpainting_keeps_what_came_before_its_stop(library: Library, mnist: Images) -> None:
+    box = filled(mnist.levels[0], 256, "a seven") | {"mask": "0" * 560 + "1" * 224}
+    asked = {"num": 1, "steps": 8, "seed": 0}
+
+    def fill(check: Check) -> Iterator[str]:
+        return (report for report, _ in inpaint.show(library, "gray", box, "mala", asked, {}, check=check))
+
+    *_, first = fill(stop_after(0))
+    assert "Stopped before anything had come." in first
+    *_, last = fill(stop_after(round(0.7 * times_asked(fill))))
+    assert "stopped" in last
+    assert "Download everything" in last
+    assert "step 8 of 8" not in last
+
+
+def test_a_walk_says_what_it_does_and_how_long_the_second_way_will_take(library: Library, mnist: Images) -> None:
+    ends = [filled(levels, 256, "a digit") for levels in mnist.levels[:2]]
+    first, half, last = interpolate.show(library, "gray", *ends, 3)
+    assert "noise" in first
+    assert re.search(r"one way of two · \d+\.\d s to go", half)
+    assert half.count("fg-strip") == 1
+    assert last.count("fg-strip") == 2
+    assert "fg-bar" not in last
 
 
 def fill_in(library: Library, mnist: Images, mask: str, method: str = "in_order") -> Iterator[str]:
     box = filled(mnist.levels[0], 256, "a seven") | {"mask": mask}
     asked = {"num": 1, "steps": 2, "seed": 0}
-    return inpaint.show(library, "ordered", box, method, asked, {}, stopped=lambda: False)
+    for report, _ in inpaint.show(library, "ordered", box, method, asked, {}, check=lambda: None):
+        yield report
 
 
 @pytest.mark.parametrize(

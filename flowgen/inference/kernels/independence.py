@@ -1,14 +1,15 @@
 """Independence Metropolis: each proposal is a fresh draw from the reference."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from flowgen import hyperparameters
 from flowgen.inference.chains import Randomness
 from flowgen.inference.kernels.kernel import Info
-from flowgen.inference.kernels.prior_moves import PriorState, move, start
+from flowgen.inference.kernels.prior_moves import ANNEAL, PriorState, move, start
 from flowgen.inference.target import Reals, Target
 
 __all__ = ["Independence"]
@@ -30,6 +31,11 @@ class Independence:
     serves: ClassVar[tuple[type, ...]] = (Reals,)
     jacobian: ClassVar[bool] = True
     latent: ClassVar[bool] = True
+
+    anneal: float = field(default=1.0, metadata=ANNEAL)
+
+    def __post_init__(self) -> None:
+        hyperparameters.check(self)
 
     def init(self, target: Target, position: Tensor) -> PriorState:
         return start(target, position)

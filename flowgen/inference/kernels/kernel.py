@@ -73,6 +73,6 @@ def check_possible(log_density: Tensor, finite: Tensor) -> None:
     """
     if not bool(finite.all()):
         raise FlowgenError(
-            f"The model finds this picture impossible: the log-density at the start is {log_density[~finite][0]:g}, "
-            "or has no gradient. Hide less or more of it, or choose another model or seed."
+            "The model finds this picture impossible: its density at the start is zero or not a number, or has no "
+            "gradient. Hide less or more of it, or choose another model or seed."
         )

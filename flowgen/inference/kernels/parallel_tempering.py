@@ -1,7 +1,7 @@
 """Parallel tempering: chains at a ladder of temperatures that change places."""
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from torch import Tensor
 from flowgen import hyperparameters
 from flowgen.inference.chains import Randomness, for_rows, uniform_like
 from flowgen.inference.kernels.kernel import Info
-from flowgen.inference.kernels.tempering import MOVES, Points, place, reference_of, take, temper
+from flowgen.inference.kernels.tempering import MOVES, Moves, Points, place, reference_of, take, temper
 from flowgen.inference.target import Reals, Target
 
 __all__ = ["LadderState", "ParallelTempering"]
@@ -53,9 +53,7 @@ class ParallelTempering:
     jacobian: ClassVar[bool] = True
     latent: ClassVar[bool] = False
 
-    moves: Literal["mala", "hmc", "metropolis", "pcn", "pl_mcmc"] = field(
-        default="mala", metadata={"help": "the method that moves each rung"}
-    )
+    moves: Moves = field(default="mala", metadata={"help": "the method that moves each rung"})
     step_size: float = field(
         default=0.01, metadata={"help": "of the moves at first; warm-up adapts each rung's", "min": 1e-6, "max": 1.0}
     )

@@ -8,7 +8,7 @@ from torch import Tensor
 from flowgen import hyperparameters
 from flowgen.inference.chains import Randomness
 from flowgen.inference.kernels.kernel import Info
-from flowgen.inference.kernels.prior_moves import PriorState, move, start
+from flowgen.inference.kernels.prior_moves import ANNEAL, PriorState, move, start
 from flowgen.inference.kernels.step_sizes import StepSizes
 from flowgen.inference.target import Reals, Target
 
@@ -51,6 +51,7 @@ class PCN:
     target_acceptance: float = field(
         default=0.3, metadata={"help": "share of proposals to accept, sought in warm-up", "min": 0.01, "max": 0.99}
     )
+    anneal: float = field(default=1.0, metadata=ANNEAL)
 
     def __post_init__(self) -> None:
         hyperparameters.check(self)

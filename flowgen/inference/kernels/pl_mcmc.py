@@ -10,7 +10,7 @@ from flowgen import hyperparameters
 from flowgen.inference.chains import Randomness, uniform_like
 from flowgen.inference.kernels.kernel import Info
 from flowgen.inference.kernels.pcn import PriorWalkState
-from flowgen.inference.kernels.prior_moves import move, start
+from flowgen.inference.kernels.prior_moves import ANNEAL, move, start
 from flowgen.inference.kernels.step_sizes import StepSizes
 from flowgen.inference.target import Reals, Target
 
@@ -46,6 +46,7 @@ class PLMCMC:
     target_acceptance: float = field(
         default=0.3, metadata={"help": "share of local moves to accept, sought in warm-up", "min": 0.01, "max": 0.99}
     )
+    anneal: float = field(default=1.0, metadata=ANNEAL)
 
     def __post_init__(self) -> None:
         hyperparameters.check(self)

@@ -12,7 +12,13 @@ from flowgen.inference.kernels.acceptance import decide
 from flowgen.inference.kernels.kernel import check_possible
 from flowgen.inference.target import Target
 
-__all__ = ["PriorState", "move", "start"]
+__all__ = ["ANNEAL", "PriorState", "move", "start"]
+
+ANNEAL = {
+    "help": "how many times as wide sigma is when warm-up begins; it narrows from there, and 1 is no annealing",
+    "min": 1.0,
+    "max": 100.0,
+}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Sequential Monte Carlo by tempering: particles that are led from the reference to the target."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from flowgen.errors import FlowgenError
 from flowgen.inference.chains import Randomness, for_rows
 from flowgen.inference.kernels.kernel import Info, check_possible
 from flowgen.inference.kernels.particles import draw, effective_share, log_mean_exp, systematic
-from flowgen.inference.kernels.tempering import MOVES, Points, place, reference_of, take, temper
+from flowgen.inference.kernels.tempering import MOVES, Moves, Points, place, reference_of, take, temper
 from flowgen.inference.target import Reals, Target
 
 __all__ = ["SMC", "SMCState"]
@@ -64,9 +64,7 @@ class SMC:
     jacobian: ClassVar[bool] = True
     latent: ClassVar[bool] = True
 
-    moves: Literal["mala", "hmc", "metropolis", "pcn", "pl_mcmc"] = field(
-        default="pcn", metadata={"help": "the method that moves the particles between temperatures"}
-    )
+    moves: Moves = field(default="pcn", metadata={"help": "the method that moves the particles between temperatures"})
     step_size: float = field(
         default=0.1, metadata={"help": "of the moves at first; warm-up adapts it", "min": 1e-6, "max": 1.0}
     )

@@ -1,7 +1,7 @@
 """What methods that temper share: points at inverse temperatures of their own, and kernels carried between these."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -16,8 +16,9 @@ from flowgen.inference.kernels.pcn import PCN
 from flowgen.inference.kernels.pl_mcmc import PLMCMC
 from flowgen.inference.target import Target
 
-__all__ = ["MOVES", "Points", "place", "reference_of", "take", "temper"]
+__all__ = ["MOVES", "Moves", "Points", "place", "reference_of", "take", "temper"]
 
+Moves = Literal["mala", "hmc", "metropolis", "pcn", "pl_mcmc"]
 MOVES: dict[str, type[Any]] = {"mala": MALA, "hmc": HMC, "metropolis": Metropolis, "pcn": PCN, "pl_mcmc": PLMCMC}
 
 
