@@ -47,7 +47,6 @@ class Split(Bijection):
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         z, leaves = self._part(z)
         stays, log_det = self.rest.inverse(z)
-        leaves = channels_last(leaves)
         x, colouring = self.whiten.inverse(self.whiten.mask.merge(stays, leaves))
         return x, log_det + colouring
 
@@ -70,7 +69,7 @@ class Split(Bijection):
         """The latent of what stayed, flat, and what left, in its own shape."""
         size = math.prod(self.moved_shape)
         z, leaves = z.split((z.shape[1] - size, size), 1)
-        return z, leaves.unflatten(1, self.moved_shape)
+        return z, channels_last(leaves.unflatten(1, self.moved_shape))
 
     def frozen(self) -> "Split":
         return Split(cast(AffineCoupling, self.whiten.frozen()), self.rest.frozen(), self.moved_shape)
