@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import build_opener
 
 from PIL import Image, ImageDraw
 
@@ -68,7 +68,7 @@ def probes(url: str, timeout: float) -> Iterator[Probe]:
 def _get(url: str, path: str, timeout: float) -> Probe:
     started = time.monotonic()
     try:
-        with urlopen(url + path, timeout=timeout) as answer:
+        with build_opener().open(url + path, timeout=timeout) as answer:
             passed, said = True, f"{len(answer.read()):,} bytes"
     except OSError as error:  # a status of 400 and more is one, too
         passed, said = False, str(error)

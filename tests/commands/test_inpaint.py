@@ -241,7 +241,7 @@ def test_a_run_goes_on_with_its_own_settings_only(shell: Shell, folder: Path) ->
         code, _, err = shell(*words("out", *more))
         assert code == 2
         assert sentence in err
-    Image.new("L", (28, 28), 255).save("mask.png")
+    Image.linear_gradient("L").resize((28, 28)).save("mask.png")
     assert "mask_sha256" in shell(*words("out"))[2]
 
 

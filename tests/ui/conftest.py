@@ -178,7 +178,7 @@ def visit(browser: Browser, studio: str) -> Iterator[Visit]:
                 complaints.append(request.url)
 
         page.on("console", listen)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("pageerror", lambda error: page not in leaving and complaints.append(str(error)))
         page.on("request", look)
         page.on("framenavigated", lambda frame: leaving.discard(page))
         page.goto(f"{studio}/{address or '?'}&__theme={'dark' if dark else 'light'}")

@@ -17,6 +17,7 @@ from flowgen.ui import heat
 from flowgen.ui.picture import empty, filled
 from flowgen.ui.score import run_of
 from flowgen.ui.scoring import LANDMARKS, landmark, landmarks
+from flowgen.ui.stops import Stopped
 
 from .conftest import DESKTOP, PHONE, Visit
 from .test_page import EVERY_MODEL, decoded, fits, open_tab, upload
@@ -34,7 +35,7 @@ def box(mnist: Images) -> dict[str, Any]:
 
 
 def test_exact_maps_come_at_once_and_the_flows_after_them(library: Library, mnist: Images) -> None:
-    asking, first, *_, last = run_of(library, box(mnist), stopped=lambda: False)
+    asking, first, *_, last = run_of(library, box(mnist), check=lambda: None)
     assert "asking 3 models" in asking
     assert first.count("map to come") == 1, "colour, a flow, follows gray, a flow"
     assert "which add up to" in first
@@ -45,15 +46,19 @@ def test_exact_maps_come_at_once_and_the_flows_after_them(library: Library, mnis
 
 
 def test_a_stop_leaves_the_scores_and_the_maps_there_are(library: Library, mnist: Images) -> None:
-    *_, last = run_of(library, box(mnist), stopped=lambda: True)
+    *_, last = run_of(library, box(mnist), check=stop)
     assert "Stopped before every map was whole" in last
     assert last.count("bits/dim</b>") == EVERY_MODEL
     assert "which add up to" in last
 
 
+def stop() -> None:
+    raise Stopped("Stopped before anything had come.")
+
+
 def test_an_empty_box_is_refused(library: Library) -> None:
     with pytest.raises(FlowgenError, match="no picture yet"):
-        next(run_of(library, empty(), stopped=lambda: False))
+        next(run_of(library, empty(), check=lambda: None))
 
 
 def test_brighter_is_more_to_every_eye() -> None:
@@ -84,7 +89,7 @@ def test_the_landmarks_are_what_they_are_called(library: Library) -> None:
 
 
 def test_to_the_models_here_the_blank_picture_is_likelier_than_any_digit(mnist: Images) -> None:
-    *_, shown = run_of(Library(device="cpu"), box(mnist), stopped=lambda: False)
+    *_, shown = run_of(Library(device="cpu"), box(mnist), check=lambda: None)
     assert "likelier than any of the test images, and like none of them" in shown
     order = [shown.index(f"<span>{name}</span>") for name in ("blank", "yours", "noise")]
     assert order == sorted(order)
