@@ -1,6 +1,7 @@
 """A studio over small models, served by app.py in a process of its own, and a browser to visit it with."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -27,6 +28,9 @@ ROOT = Path(__file__).parent.parent.parent
 PATIENCE = 120_000  # milliseconds; software rendering beside other work is slow
 FLAGS = ["--no-sandbox", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 DESKTOP, PHONE = (1440, 1000), (390, 844)
+
+# What Gradio says of the requests that a page had open when it was left, before the next page is there or after.
+LEFT = re.compile(r"^AbortError: signal is aborted|Connection errored out")
 
 Visit = Callable[..., Page]
 
@@ -168,7 +172,7 @@ def visit(browser: Browser, studio: str) -> Iterator[Visit]:
         page = context.new_page()
 
         def listen(message: ConsoleMessage) -> None:
-            if message.type == "error" and page not in leaving:
+            if message.type == "error" and page not in leaving and not LEFT.search(message.text):
                 complaints.append(message.text)
 
         def look(request: Request) -> None:
@@ -178,7 +182,7 @@ def visit(browser: Browser, studio: str) -> Iterator[Visit]:
                 complaints.append(request.url)
 
         page.on("console", listen)
-        page.on("pageerror", lambda error: page not in leaving and complaints.append(str(error)))
+        page.on("pageerror", lambda error: LEFT.search(str(error)) or complaints.append(str(error)))
         page.on("request", look)
         page.on("framenavigated", lambda frame: leaving.discard(page))
         page.goto(f"{studio}/{address or '?'}&__theme={'dark' if dark else 'light'}")
