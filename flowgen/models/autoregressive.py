@@ -19,6 +19,7 @@ from flowgen.nets.causal_net import CausalNet
 
 __all__ = ["Autoregressive", "Choose"]
 
+AT_ONCE = 32  # images in a pass without gradients on a CPU: more leave its caches and take up to twice as long
 Choose = Callable[[tuple[int, int, int], Tensor], Tensor]
 """Given the place (channel, row, column) and log-probabilities (n, levels), the levels there: (n,) integers."""
 
@@ -279,7 +280,10 @@ class Autoregressive(nn.Module):
         return self._log_conditionals(levels, labels).flatten(1).sum(1)
 
     def _log_conditionals(self, levels: Tensor, labels: Tensor | None) -> Tensor:
-        return self.factor.log_prob(self.net(levels, labels), levels)
+        if torch.is_grad_enabled() or levels.device.type != "cpu" or len(levels) <= AT_ONCE:
+            return self.factor.log_prob(self.net(levels, labels), levels)
+        parts = [slice(start, start + AT_ONCE) for start in range(0, len(levels), AT_ONCE)]
+        return torch.cat([self._log_conditionals(levels[p], None if labels is None else labels[p]) for p in parts])
 
     def _classes(self) -> range:
         return range(self.num_classes or 0)
