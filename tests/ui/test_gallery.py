@@ -16,7 +16,7 @@ from flowgen.data.paste import blend
 from flowgen.data.pictures import from_levels, open_picture, png_bytes
 from flowgen.errors import FlowgenError
 from flowgen.library import Library
-from flowgen.ui import inpaint
+from flowgen.ui import filling, inpaint
 from flowgen.ui.gallery import look_inside, read_gallery, save_pasted, use_as_input
 from flowgen.ui.look import or_why_not, see_crop, see_upload
 from flowgen.ui.picture import empty, filled, read_box, read_mask
@@ -33,7 +33,7 @@ def library(checkpoints: Path) -> Library:
 
 
 def fill_in(library: Library, box: Value, model: str = "colour") -> Value:
-    *_, (_, gallery) = inpaint.show(
+    *_, (_, gallery) = filling.show(
         library, model, box, "langevin", dict(ASKED), {"step_size": 0.02}, check=lambda: None
     )
     assert gallery is not None

@@ -10,7 +10,7 @@ from flowgen.data import Images
 from flowgen.errors import FlowgenError
 from flowgen.interruption import Check
 from flowgen.library import Library
-from flowgen.ui import generate, inpaint, interpolate
+from flowgen.ui import filling, generate, interpolate
 from flowgen.ui.picture import filled
 from flowgen.ui.stops import Stopped
 
@@ -59,7 +59,7 @@ def test_a_run_of_inpainting_keeps_what_came_before_its_stop(library: Library, m
     asked = {"num": 1, "steps": 8, "seed": 0}
 
     def fill(check: Check) -> Iterator[str]:
-        return (report for report, _ in inpaint.show(library, "gray", box, "mala", asked, {}, check=check))
+        return (report for report, _ in filling.show(library, "gray", box, "mala", asked, {}, check=check))
 
     *_, first = fill(stop_after(0))
     assert "Stopped before anything had come." in first
@@ -82,7 +82,7 @@ def test_a_walk_says_what_it_does_and_how_long_the_second_way_will_take(library:
 def fill_in(library: Library, mnist: Images, mask: str, method: str = "in_order") -> Iterator[str]:
     box = filled(mnist.levels[0], 256, "a seven") | {"mask": mask}
     asked = {"num": 1, "steps": 2, "seed": 0}
-    for report, _ in inpaint.show(library, "ordered", box, method, asked, {}, check=lambda: None):
+    for report, _ in filling.show(library, "ordered", box, method, asked, {}, check=lambda: None):
         yield report
 
 
