@@ -142,7 +142,7 @@ def offer_inpaint(library: Library) -> None:
 
     with gr.Column(visible=False):
         inputs = [
-            controls.model_argument(library, any_hole=True),
+            controls.model_argument(library),
             gr.File(label="Image, of any size and format"),
             gr.File(label="Mask of the image's size; white is what to fill in"),
             gr.Dropdown(list(METHODS), value=None, label="Method, or null for the usual one of the model and the hole"),
