@@ -14,7 +14,7 @@ from flowgen.interruption import Check, Interrupted, watched
 from flowgen.library import Library
 from flowgen.ui import arguments, controls, files, view
 from flowgen.ui.events import endpoint, on_page
-from flowgen.ui.kept import Asked, keep
+from flowgen.ui.kept import Asked, keep, keep_result
 from flowgen.ui.limits import LIMITS
 from flowgen.ui.links import copy_link
 from flowgen.ui.refusals import BadArgument
@@ -80,12 +80,13 @@ def build(library: Library) -> None:
         return [name, menu, *others, about, controls.offered_by_link(asked, "Generate")]
 
     begun = on_page(run.click, begin, None, None)
-    on_page(begun.then, generate, [model, label, num, temperature, seed], shown, works=True)
+    drawn = on_page(begun.then, generate, [model, label, num, temperature, seed], shown, works=True)
     on_page(stop.click, end, None, None)
     on_page(model.input, chosen, [model, label], [about, label, temperature], works=True)
     on_page(model.change, followed, [model, label], [about, label], works=True)
     kept = {"model": model, "class": label, "num": num, "temperature": temperature, "seed": seed}
-    keep("Generate", kept, restore, [*kept.values(), about, shown])
+    restored = keep("Generate", kept, restore, [*kept.values(), about, shown])
+    keep_result("Generate", restored, [shown], [drawn.success])
     offer_sample(library)
 
 
