@@ -74,10 +74,11 @@ def build(library: Library) -> None:
         if not asked.values:
             return [gr.skip()] * (len(kept) + 2)
         name = asked.get("model", lambda name: arguments.model(library, name).name, model.value)
-        about, menu, usual = chosen(name, asked.get("class", partial(_known_class, library, name), ANY_CLASS))
+        known = asked.get("class", partial(_known_class, library, name), ANY_CLASS)
+        about, menu, usual = chosen(name, known)
         cool = usual if "temperature" not in asked.values else asked.of("temperature", temperature)
         others = [asked.of("num", num), cool, asked.of("seed", seed)]
-        return [name, menu, *others, about, controls.offered_by_link(asked, "Generate")]
+        return [name, menu | {"value": known}, *others, about, controls.offered_by_link(asked, "Generate")]
 
     begun = on_page(run.click, begin, None, None)
     drawn = on_page(begun.then, generate, [model, label, num, temperature, seed], shown, works=True)
@@ -165,7 +166,8 @@ def check_sample(library: Library, name: Any, num: Any, temperature: Any, seed: 
 def class_menu(library: Library, name: str, chosen: Any) -> Any:
     """The classes of a model, where it has any; the one chosen stays chosen, if the model knows it."""
     names = class_names(library, name)
-    return gr.update(choices=[ANY_CLASS, *names], value=chosen if chosen in names else ANY_CLASS, visible=bool(names))
+    menu: dict[str, Any] = gr.update(choices=[ANY_CLASS, *names], visible=bool(names))
+    return menu if chosen in menu["choices"] else menu | {"value": ANY_CLASS}  # it may be another by now: that stands
 
 
 def class_names(library: Library, name: str) -> list[str]:

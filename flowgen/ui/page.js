@@ -102,11 +102,12 @@ for (const [name, value] of [
     async keepResult(tab, parts) {
       if (parts.some(isBlank)) return;
       const result = JSON.stringify({ link: linkTo(tab), parts: parts.map(settled) });
+      const tell = (error) => console.info(`This browser does not keep the result, a refresh will forget it: ${error}`);
       try {
-        await results("readwrite", (all) => all.delete(tab)); // the one before goes, even if this one is too large
         await results("readwrite", (all) => all.put(result, tab));
       } catch (error) {
-        console.info(`This browser does not keep the result, a refresh will forget it: ${error}`);
+        tell(error);
+        await results("readwrite", (all) => all.delete(tab)).catch(tell); // the one before is no longer the last
       }
     },
     // The result kept of a tab, unless there is another by now, or a link asks for its own.

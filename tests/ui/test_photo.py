@@ -219,6 +219,9 @@ def test_a_variant_is_the_next_input(visit: Visit, digit: Path, tmp_path: Path) 
     stroke(page, BOX, 0.6)
     share = hidden(page, BOX)
     fill_in(page, 2)
+    expect(
+        page.locator(f"{GALLERY} [data-part=photo-tools]")
+    ).to_be_hidden()  # of the model's size, it is no photograph
     page.locator(f"{GALLERY} .fg-variant").nth(1).click()
     after = decoded(page.locator(f"{GALLERY} [data-part=after]"))
     page.locator(f"{GALLERY} [data-part=keep]").check()
