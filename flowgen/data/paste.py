@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from flowgen.data.pictures import Box, from_levels, scaled, tones
+from flowgen.data.pictures import Box, Invert, from_levels, scaled, tones
 
 __all__ = ["blend", "paste_back"]
 
@@ -20,7 +20,14 @@ _PROFILES = {"L": b"GRAY", "RGB": b"RGB "}  # the colour space that a profile na
 
 
 def paste_back(
-    picture: Image.Image, box: Box, completion: Tensor, known: Tensor, *, levels: int = 256, feather: float = 0.0
+    picture: Image.Image,
+    box: Box,
+    completion: Tensor,
+    known: Tensor,
+    *,
+    levels: int = 256,
+    feather: float = 0.0,
+    invert: Invert = "auto",
 ) -> Image.Image:
     """The picture with its hidden part filled in, in its own mode and size.
 
@@ -34,6 +41,7 @@ def paste_back(
         known: (h, w) bool, False where the completion is wanted.
         levels: values a pixel of the model takes.
         feather: width of the band, in pixels of the model.
+        invert: as `to_levels` was told, when the model was shown the picture.
     """
     left, upper, right, lower = box
     size = (right - left, lower - upper)
@@ -41,7 +49,7 @@ def paste_back(
     pasted = picture.copy()
     changed = mask.getbbox()
     if changed is not None:
-        small = _in_colours_of(picture, box, completion, known, levels)
+        small = _in_colours_of(picture, box, completion, known, levels, invert)
         across, down = small.width / size[0], small.height / size[1]
         part = (changed[0] * across, changed[1] * down, changed[2] * across, changed[3] * down)
         large = (changed[2] - changed[0], changed[3] - changed[1])
@@ -90,12 +98,19 @@ def _distances(count: int, middles: _Floats) -> _Floats:
     return outside
 
 
-def _in_colours_of(picture: Image.Image, box: Box, completion: Tensor, known: Tensor, levels: int) -> Image.Image:
+def _in_colours_of(
+    picture: Image.Image,
+    box: Box,
+    completion: Tensor,
+    known: Tensor,
+    levels: int,
+    invert: Invert,
+) -> Image.Image:
     """The completion at its own size, as a part of the picture."""
     shown = from_levels(completion, levels)
     if shown.mode == "RGB":
         return shown.convert(picture.mode)
-    black, white = tones(picture, tuple(completion.shape), box=box)
+    black, white = tones(picture, tuple(completion.shape), box=box, invert=invert)
     light = black + np.asarray(shown, float) * ((white - black) / 255)
     if picture.mode == "L":
         return Image.fromarray(np.rint(light).clip(0, 255).astype(np.uint8))

@@ -18,6 +18,7 @@ from flowgen.errors import FlowgenError
 __all__ = [
     "Box",
     "Fit",
+    "Invert",
     "PictureSource",
     "centred_box",
     "from_levels",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 Fit = Literal["crop", "pad"]
+Invert = bool | Literal["auto"]
 Box = tuple[int, int, int, int]  # left, upper, right, lower
 
 _Bytes = NDArray[np.uint8]
@@ -42,7 +44,7 @@ def to_levels(
     event_shape: tuple[int, ...],
     *,
     levels: int = 256,
-    invert: bool | Literal["auto"] = "auto",
+    invert: Invert = "auto",
     fit: Fit = "crop",
     box: Box | None = None,
 ) -> Tensor:
@@ -65,10 +67,7 @@ def to_levels(
         raise FlowgenError(f"A picture has 1 or 3 channels, but the model has {channels}: it cannot take pictures.")
     box, size = (box, (width, height)) if box else _placement(picture.size, (width, height), fit)
     pixels = np.array(scaled(picture.crop(box).convert(mode), size)).reshape(size[1], size[0], channels)
-    if invert == "auto":
-        pixels = _in_tones(pixels, *_tones(pixels))
-    elif invert:
-        pixels = 255 - pixels
+    pixels = _in_tones(pixels, *_tones(pixels, invert))
     pixels = _padded(pixels, height, width)
     return torch.from_numpy((pixels.astype(np.int32) * levels // 256).astype(np.uint8)).permute(2, 0, 1).contiguous()
 
@@ -157,13 +156,22 @@ def centred_box(size: tuple[int, int], event_shape: tuple[int, ...]) -> Box:
     return _placement(size, (event_shape[-1], event_shape[-2]), "crop")[0]
 
 
-def tones(picture: Image.Image, event_shape: tuple[int, ...], *, box: Box | None = None) -> tuple[float, float]:
-    """The luminances that `to_levels` takes for black and for white: 0 and 255, or those of the paper and of the ink."""
+def tones(
+    picture: Image.Image,
+    event_shape: tuple[int, ...],
+    *,
+    box: Box | None = None,
+    invert: Invert = "auto",
+) -> tuple[float, float]:
+    """The luminances that `to_levels` takes for black and for white: 0 and 255, or those of the paper and of the ink.
+
+    The first is the larger where it makes white black.
+    """
     channels, height, width = event_shape
-    if channels != 1:
+    if channels != 1 and invert == "auto":
         return 0.0, 255.0
     part = picture.crop(box or centred_box(picture.size, event_shape))
-    return _tones(np.array(scaled(part.convert("L"), (width, height)))[:, :, None])
+    return _tones(np.array(scaled(part.convert("L"), (width, height)))[:, :, None], invert)
 
 
 def scaled(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -212,8 +220,10 @@ def _has_bright_border(pixels: _Bytes) -> bool:
     return bool(np.median(_border(pixels)) > 127)
 
 
-def _tones(pixels: _Bytes) -> tuple[float, float]:
+def _tones(pixels: _Bytes, invert: Invert) -> tuple[float, float]:
     """What counts as black and as white in pixels (h, w, c): for one channel with a bright border, paper and ink."""
+    if invert != "auto":
+        return (255.0, 0.0) if invert else (0.0, 255.0)
     if pixels.shape[2] != 1 or not _has_bright_border(pixels):
         return 0.0, 255.0
     paper = float(np.percentile(_border(pixels), 10))

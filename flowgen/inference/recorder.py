@@ -111,7 +111,7 @@ class Recorder:
             film=_film(_thinned(self._film, room) or [self.last]),
             trace=trace,
             diagnostics=self._diagnose(kind, trace, pictures[: len(draws)], self.last),
-            settings={**settings, "steps_done": self.last.step, "num_steps": self.last.num_steps},
+            settings={**settings, "steps": self.last.num_steps, "steps_done": self.last.step},
         )
 
     def _frames_within(self, seconds: float) -> int:

@@ -2,17 +2,18 @@
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 from PIL import Image
 from torch import Tensor
 
 from flowgen.checkpoint import Meta
-from flowgen.data.paste import paste_back
-from flowgen.data.pictures import Box, from_levels, png_bytes, to_levels
+from flowgen.data.paste import blend, paste_back
+from flowgen.data.pictures import Box, Invert, from_levels, png_bytes, to_levels
 from flowgen.errors import FlowgenError
 from flowgen.inference import Result
 from flowgen.library import Library
@@ -21,6 +22,7 @@ from flowgen.ui.events import on_page
 from flowgen.ui.limits import LIMITS
 from flowgen.ui.look import marks, read_crop, see_again
 from flowgen.ui.picture import Value, empty, filled, open_png, read_mask
+from flowgen.ui.polarity import wanted
 from flowgen.ui.recipe import find_recipe, read_recipe, recipe_of, signed_png
 
 __all__ = ["connect_gallery", "gallery_box", "gallery_of"]
@@ -36,7 +38,7 @@ _TEMPLATE = f"""
     <input type="range" data-part="slide" min="0" max="100" value="50" aria-label="Before and after">
     <b aria-hidden="true">before</b><b aria-hidden="true">after</b>
   </div>
-  <p class="fg-caption" aria-live="polite"><span>Seed</span> <b data-part="seed"></b> <b data-part="index"></b></p>
+  <p class="fg-caption" data-part="which" aria-live="polite"></p>
   <div class="fg-tiles" data-part="variants" style="--tile:104px" role="group" aria-label="Choose a variant"></div>
   <div class="fg-tools">
     <a class="fg-tool" data-part="png" title="With the settings inside: drop it on the picture to restore them">PNG</a>
@@ -66,6 +68,7 @@ class Chosen:
         known: (h, w) bool.
         file: the upload that it is a part of, or None; and picture and box: that upload, and the part.
         feather: in pixels of the model.
+        invert: whether the model saw it with light and dark exchanged.
     """
 
     meta: Meta
@@ -76,6 +79,7 @@ class Chosen:
     picture: Image.Image | None
     box: Box | None
     feather: float
+    invert: Invert
 
     def pasted(self) -> Image.Image:
         """The upload with the completion in it.
@@ -83,10 +87,26 @@ class Chosen:
         Raises:
             FlowgenError: if it was made of a sample or a drawing.
         """
+        picture, box = self._photo()
+        asked: dict[str, Any] = {"levels": self.meta.levels, "feather": self.feather, "invert": self.invert}
+        return paste_back(picture, box, self.levels, self.known, **asked)
+
+    def with_hole(self) -> Image.Image:
+        """The upload with what was filled in, in the colour of what is missing.
+
+        Raises:
+            FlowgenError: if it was made of a sample or a drawing.
+        """
+        picture, (left, upper, right, lower) = self._photo()
+        hidden = Image.fromarray(np.uint8(255) * (blend(self.known, (right - left, lower - upper)) > 0))
+        shown = picture.convert("RGB")
+        shown.paste(view.HOLE, (left, upper, right, lower), hidden)
+        return shown
+
+    def _photo(self) -> tuple[Image.Image, Box]:
         if self.picture is None or self.box is None:
             raise FlowgenError("There is no photo to paste it back into: it was made of a sample or a drawing.")
-        known, levels = self.known, self.meta.levels
-        return paste_back(self.picture, self.box, self.levels, known, levels=levels, feather=self.feather)
+        return self.picture, self.box
 
 
 def gallery_box(elem_id: str) -> gr.HTML:
@@ -124,6 +144,7 @@ def gallery_of(result: Result, box: Value, before: bytes) -> Value:
         "mask": mask,
         "file": file,
         "crop": box.get("crop"),
+        "invert": box.get("invert"),
         "large": bool(box.get("view")),
         "jpeg": file is not None and _is_jpeg(Path(file["path"])),
         "feather": 0,
@@ -162,15 +183,14 @@ def read_gallery(library: Library, value: Any) -> Chosen:
         picture,
         None if picture is None else read_crop(value.get("crop"), picture.size, meta.event_shape),
         arguments.number("feather", value.get("feather"), 0, FEATHER),
+        wanted(value),
     )
 
 
 def look_inside(library: Library, value: Any) -> Value:
-    """The photograph before and after, small enough to be looked at."""
+    """The photograph with its hole and filled in, small enough to be looked at."""
     chosen = read_gallery(library, value)
-    after = chosen.pasted()
-    assert chosen.picture is not None
-    shown = {"before": _small(chosen.picture), "after": _small(after)}
+    shown = {"before": _small(chosen.with_hole()), "after": _small(chosen.pasted())}
     return {"inside": shown | {"selected": value["selected"], "feather": value["feather"]}}
 
 
@@ -185,7 +205,7 @@ def _small(picture: Image.Image) -> str:
 def save_pasted(library: Library, value: Any) -> Value:
     """The photograph with the variant in it, as a file to be fetched: PNG is exact, JPEG smaller.
 
-    The PNG says what made it, as the variant does.
+    The PNG says what made it, as the variant does, and where in it the model looked.
     """
     chosen = read_gallery(library, value)
     kind = arguments.choice("format", value.get("format"), ("png", "jpeg"))
@@ -194,14 +214,17 @@ def save_pasted(library: Library, value: Any) -> Value:
         pasted.save(file, "JPEG", quality=95, subsampling=0)
         content = file.getvalue()
     else:
-        content = _signed_again(library, pasted, chosen.content)
+        content = _signed_again(library, pasted, chosen)
     name = f"photo-filled-{value['selected']}.{kind}"
     return {"saved": {"path": files.save(content, name), "orig_name": name, "meta": arguments.UPLOAD}}
 
 
-def _signed_again(library: Library, picture: Image.Image, variant: bytes) -> bytes:
-    text = find_recipe(variant)
-    return png_bytes(picture) if text is None else signed_png(picture, read_recipe(library, text))
+def _signed_again(library: Library, picture: Image.Image, variant: Chosen) -> bytes:
+    text = find_recipe(variant.content)
+    if text is None or variant.box is None:
+        return png_bytes(picture)
+    invert = None if variant.invert == "auto" else variant.invert
+    return signed_png(picture, replace(read_recipe(library, text), crop=list(variant.box), invert=invert))
 
 
 def use_as_input(library: Library, name: str, value: Any) -> Value:
@@ -219,6 +242,7 @@ def use_as_input(library: Library, name: str, value: Any) -> Value:
         return filled(chosen.levels, chosen.meta.levels, caption) | hole
     path = files.save(png_bytes(chosen.pasted()), "input.png")
     box = empty() | {"file": {"path": path, "meta": arguments.UPLOAD}, "crop": value["crop"]} | hole
+    box |= {"invert": value.get("invert")}
     return see_again(library, name, box | {"picture": view.data_url(chosen.content)})
 
 

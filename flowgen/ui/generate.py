@@ -14,7 +14,7 @@ from flowgen.interruption import Check, Interrupted, watched
 from flowgen.library import Library
 from flowgen.ui import arguments, controls, files, view
 from flowgen.ui.events import endpoint, on_page
-from flowgen.ui.kept import Asked, keep
+from flowgen.ui.kept import Asked, keep, keep_result
 from flowgen.ui.limits import LIMITS
 from flowgen.ui.links import copy_link
 from flowgen.ui.refusals import BadArgument
@@ -74,18 +74,20 @@ def build(library: Library) -> None:
         if not asked.values:
             return [gr.skip()] * (len(kept) + 2)
         name = asked.get("model", lambda name: arguments.model(library, name).name, model.value)
-        about, menu, usual = chosen(name, asked.get("class", partial(_known_class, library, name), ANY_CLASS))
+        known = asked.get("class", partial(_known_class, library, name), ANY_CLASS)
+        about, menu, usual = chosen(name, known)
         cool = usual if "temperature" not in asked.values else asked.of("temperature", temperature)
         others = [asked.of("num", num), cool, asked.of("seed", seed)]
-        return [name, menu, *others, about, controls.offered_by_link(asked, "Generate")]
+        return [name, menu | {"value": known}, *others, about, controls.offered_by_link(asked, "Generate")]
 
     begun = on_page(run.click, begin, None, None)
-    on_page(begun.then, generate, [model, label, num, temperature, seed], shown, works=True)
+    drawn = on_page(begun.then, generate, [model, label, num, temperature, seed], shown, works=True)
     on_page(stop.click, end, None, None)
     on_page(model.input, chosen, [model, label], [about, label, temperature], works=True)
     on_page(model.change, followed, [model, label], [about, label], works=True)
     kept = {"model": model, "class": label, "num": num, "temperature": temperature, "seed": seed}
-    keep("Generate", kept, restore, [*kept.values(), about, shown])
+    restored = keep("Generate", kept, restore, [*kept.values(), about, shown])
+    keep_result("Generate", restored, [shown], [drawn.success])
     offer_sample(library)
 
 
@@ -164,7 +166,8 @@ def check_sample(library: Library, name: Any, num: Any, temperature: Any, seed: 
 def class_menu(library: Library, name: str, chosen: Any) -> Any:
     """The classes of a model, where it has any; the one chosen stays chosen, if the model knows it."""
     names = class_names(library, name)
-    return gr.update(choices=[ANY_CLASS, *names], value=chosen if chosen in names else ANY_CLASS, visible=bool(names))
+    menu: dict[str, Any] = gr.update(choices=[ANY_CLASS, *names], visible=bool(names))
+    return menu if chosen in menu["choices"] else menu | {"value": ANY_CLASS}  # it may be another by now: that stands
 
 
 def class_names(library: Library, name: str) -> list[str]:

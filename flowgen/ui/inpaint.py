@@ -16,7 +16,7 @@ from flowgen.ui.examples import FILL, boxes_of, example_row
 from flowgen.ui.filling import Shown, show
 from flowgen.ui.gallery import connect_gallery, gallery_box
 from flowgen.ui.inpaint_endpoint import offer_inpaint
-from flowgen.ui.kept import Asked, keep
+from flowgen.ui.kept import Asked, keep, keep_result
 from flowgen.ui.limits import LIMITS
 from flowgen.ui.look import connect
 from flowgen.ui.pace import PRESETS, Paces, expected
@@ -172,6 +172,7 @@ def build(library: Library) -> None:
     taken = on_page(examples.click, take, [examples, model], box)
     on_page(on_page(taken.success, begin, None, None).then, inpaint, inputs, [shown, gallery], works=True)
     connect_gallery(gallery, box, library, model)
+    keep_result("Inpaint", restored, [shown, gallery], [gallery.change])  # it is there once a run has ended
     on_page(stop.click, end, None, None)
     offer_inpaint(library)
 

@@ -15,7 +15,7 @@ from flowgen.ui import arguments, controls, files, view
 from flowgen.ui.boxes import kept_box, sample_seed
 from flowgen.ui.events import endpoint, on_page
 from flowgen.ui.examples import WALK, boxes_of, example_row
-from flowgen.ui.kept import Asked, keep
+from flowgen.ui.kept import Asked, keep, keep_result
 from flowgen.ui.limits import LIMITS
 from flowgen.ui.links import NO_LINK, copy_link
 from flowgen.ui.look import connect
@@ -68,11 +68,12 @@ def build(library: Library) -> None:
 
     connect(start, library, model)
     connect(end, library, model)
-    on_page(run.click, interpolate, [model, start, end, frames], shown, works=True)
+    walked = on_page(run.click, interpolate, [model, start, end, frames], shown, works=True)
     taken = on_page(examples.click, take, [examples, model], [start, end])
-    on_page(taken.success, interpolate, [model, start, end, frames], shown, works=True)
+    walked_too = on_page(taken.success, interpolate, [model, start, end, frames], shown, works=True)
     kept = {"model": model, "start": start, "end": end, "frames": frames}
-    keep("Interpolate", kept, restore, [*kept.values(), shown])
+    restored = keep("Interpolate", kept, restore, [*kept.values(), shown])
+    keep_result("Interpolate", restored, [shown], [walked.success, walked_too.success])
     offer_interpolate(library)
 
 

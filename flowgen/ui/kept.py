@@ -1,4 +1,4 @@
-"""Controls that outlive the page: a refresh loses nothing, and a link sets them for somebody else."""
+"""Controls and results that outlive the page: a refresh loses nothing, and a link sets controls for somebody else."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from flowgen.errors import FlowgenError
 from flowgen.ui import arguments
 from flowgen.ui.events import on_page
 
-__all__ = ["Asked", "keep", "keep_tab"]
+__all__ = ["Asked", "keep", "keep_result", "keep_tab"]
 
 
 class Asked:
@@ -91,6 +91,29 @@ def keep(
     remember = f"(...values) => {{ flowgen.keep({quoted}, {names}, values); }}"
     gr.on(changes, None, list(controls.values()), js=remember, api_visibility="private", show_progress="hidden")
     return restored
+
+
+def keep_result(
+    tab: str, restored: Dependency | None, results: Sequence[Block], finished: Sequence[Callable[..., Dependency]]
+) -> None:
+    """Have the browser remember a tab's last result, and show it again once the tab is restored.
+
+    It never leaves the browser: a server that was to send it back would show whatever it was sent.
+
+    Args:
+        tab: its name.
+        restored: as `keep` gave it.
+        results: what shows them.
+        finished: the events that leave one; blanks are none.
+    """
+    if restored is None:
+        return
+    quoted, blocks = json.dumps(tab), list(results)
+    remember = f"(...parts) => {{ flowgen.keepResult({quoted}, parts); }}"
+    for event in finished:
+        event(None, blocks, None, js=remember, api_visibility="private", show_progress="hidden")
+    again = f"(...shown) => flowgen.keptResult({quoted}, shown)"
+    restored.then(None, blocks, blocks, js=again, api_visibility="private", show_progress="hidden")
 
 
 def keep_tab(tabs: gr.Tabs, each: Mapping[str, gr.Tab]) -> None:

@@ -11,7 +11,7 @@ from flowgen.ui.view import note
 
 __all__ = ["NO_LINK", "copy_link", "packed", "unpacked"]
 
-NO_LINK = note("A link holds seeds and settings, and no picture: download the result to keep it.")
+NO_LINK = note("A link cannot hold your picture: download the result to keep it.")
 
 
 def copy_link(tab: str, **values: Any) -> str:

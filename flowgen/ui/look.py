@@ -14,13 +14,14 @@ from PIL import Image
 
 from flowgen.checkpoint import Meta
 from flowgen.data import to_bytes
-from flowgen.data.pictures import Box, centred_box, mask_to_known, to_levels
+from flowgen.data.pictures import Box, Invert, centred_box, mask_to_known, to_levels
 from flowgen.errors import FlowgenError
 from flowgen.library import Library
 from flowgen.ui import arguments, controls
 from flowgen.ui.boxes import SEEDS, is_wanted, wanted_seed
 from flowgen.ui.events import on_page
 from flowgen.ui.picture import Value, empty, filled, read_box
+from flowgen.ui.polarity import inverts, otherwise, remark, wanted
 from flowgen.ui.recipe import Recipe, find_recipe, read_recipe
 from flowgen.ui.refusals import BadArgument
 from flowgen.ui.view import data_url
@@ -49,6 +50,9 @@ def connect(box: gr.HTML, library: Library, model: gr.Dropdown, *, paint: bool =
     def look_at_mask(value: Any, name: str) -> Value:
         return or_why_not(see_mask, library, name, value)
 
+    def swap(value: Any, name: str) -> Value:
+        return or_why_not(see_swapped, library, name, value)
+
     def draw(value: Any, name: str) -> Value:
         if not is_wanted(value):
             return see_sample(library, name, random.randint(0, SEEDS))
@@ -61,6 +65,7 @@ def connect(box: gr.HTML, library: Library, model: gr.Dropdown, *, paint: bool =
         on_page(box.crop, look_at_crop, [box, model], box)
         on_page(box.mask, look_at_mask, [box, model], box)
         on_page(box.blank, blank, model, box)
+    on_page(box.swap, swap, [box, model], box)
     on_page(box.sample, draw, [box, model], box, works=True)
     on_page(model.input, look_again, [box, model], box)
     return on_page(box.upload, look, [box, model], box)
@@ -90,33 +95,64 @@ def see_upload(library: Library, name: str, value: Value) -> Value:
     if text is None:
         return seen
     try:
-        return see_recipe(library, read_recipe(library, text))
+        return see_recipe(library, read_recipe(library, text), value["upload"])
     except FlowgenError as error:
         return seen | {"trouble": f"The settings in this PNG cannot be restored: {error}"}
 
 
-def see_recipe(library: Library, recipe: Recipe) -> Value:
-    """The picture and the hole of a completion, and its recipe, from which the settings are taken."""
+def see_recipe(library: Library, recipe: Recipe, file: Any) -> Value:
+    """The picture and the hole of a completion, and its recipe, from which the settings are taken.
+
+    The picture is the one that the model was shown, or the photograph that the completion was pasted into, for another
+    hole.
+
+    Raises:
+        FlowgenError: if the photograph has no such part as the recipe says.
+    """
     meta = library.describe(recipe.model)
     changed = library.fingerprint(recipe.model) != recipe.model_sha256
     caption = f"restored: {recipe.model}, seed {recipe.seed}, #{recipe.index}"
-    seen = filled(recipe.levels(meta.event_shape, meta.levels), meta.levels, caption)
+    if recipe.crop is None:
+        seen = filled(recipe.levels(meta.event_shape, meta.levels), meta.levels, caption)
+    else:
+        size = arguments.open_upload("picture", file).size
+        seen = see_file(meta, file, read_crop(recipe.crop, size, meta.event_shape), wanted({"invert": recipe.invert}))
+        seen["caption"] = f"{caption} · {seen['caption']}"
     trouble = f"{recipe.model} has changed since: the result will be another." if changed else ""
     return seen | {"mask": recipe.mask, "trouble": trouble, "recipe": json.dumps(asdict(recipe))}
 
 
-def see_file(meta: Meta, file: Any, crop: Box | None = None) -> Value:
+def see_file(meta: Meta, file: Any, crop: Box | None = None, invert: Invert = "auto") -> Value:
     """What a model sees of an upload, or of a part of it; the default is the largest in its middle."""
     picture = arguments.open_upload("picture", file)
     box = crop or centred_box(picture.size, meta.event_shape)
-    levels = to_levels(picture, meta.event_shape, levels=meta.levels, box=box)
+    inverted = inverts(meta, picture, box, invert)
+    turned = False if inverted is None else invert
+    levels = to_levels(picture, meta.event_shape, levels=meta.levels, box=box, invert=turned)
     large = picture.size != levels.shape[:0:-1]
     return filled(levels, meta.levels, _caption(picture.size, box, meta.event_shape)) | {
         "file": arguments.plain_upload(file),
         "size": list(picture.size),
         "crop": list(box),
         "view": _small(picture) if large else None,
+        "invert": None if invert == "auto" else invert,
+        "inverted": inverted,
+        "remark": remark(meta, inverted, invert),
     }
+
+
+def see_swapped(library: Library, name: str, value: Value) -> Value:
+    """The same part of the upload and the same hole, with light and dark exchanged.
+
+    Raises:
+        FlowgenError: if the upload is gone.
+    """
+    meta = arguments.model(library, name)
+    picture = arguments.open_upload("picture", value.get("file"))
+    crop = read_crop(value.get("crop"), picture.size, meta.event_shape)
+    chosen = otherwise(meta, picture, crop, wanted(value))
+    invert = wanted({"invert": chosen})
+    return see_file(meta, value["file"], crop, invert) | {"mask": value["mask"] or ""}
 
 
 def see_crop(library: Library, name: str, value: Value) -> Value:
@@ -128,7 +164,7 @@ def see_crop(library: Library, name: str, value: Value) -> Value:
     meta = arguments.model(library, name)
     size = arguments.open_upload("picture", value.get("file")).size
     crop = read_crop(value.get("crop"), size, meta.event_shape)
-    return see_file(meta, value["file"], crop) | {"mask": value["mask"] or ""}
+    return see_file(meta, value["file"], crop, wanted(value)) | {"mask": value["mask"] or ""}
 
 
 def read_crop(value: Any, size: tuple[int, int], event_shape: tuple[int, ...]) -> Box:
@@ -166,7 +202,7 @@ def see_again(library: Library, name: str, value: Value) -> Value:
         crop = read_crop(value.get("crop"), size, meta.event_shape)
     except FlowgenError:  # the frame has the proportions of another model
         crop = centred_box(size, meta.event_shape)
-    return see_file(meta, value["file"], crop) | {"mask": (value["mask"] or "") if fits else ""}
+    return see_file(meta, value["file"], crop, wanted(value)) | {"mask": (value["mask"] or "") if fits else ""}
 
 
 def _fits(value: Any, meta: Meta) -> bool:

@@ -1,7 +1,7 @@
 // What the page does in the browser, apart from its pictures; it stands in the head, before everything else.
 //
-// window.flowgen, made by the server, holds { language, words }; a tab's controls are kept in the browser's own storage, so
-// that a refresh loses nothing, and nobody else ever has them.
+// window.flowgen, made by the server, holds { language, words }; a tab's controls are kept in the browser's own storage, and
+// its last result in the browser's own database, so that a refresh loses nothing, and nobody else ever has them.
 
 window.say = (text, fields = {}) =>
   (window.flowgen.words[text] || text).replace(/\{(\w+)\}/g, (_, name) => fields[name] ?? "");
@@ -46,6 +46,38 @@ for (const [name, value] of [
     return values;
   };
 
+  // Results are too large for the storage. One goes back onto the page without passing the server, so that nothing but what
+  // this page has shown ever comes back as HTML.
+  const database = () =>
+    new Promise((resolve, reject) => {
+      const opening = indexedDB.open(KEY, 1);
+      opening.onupgradeneeded = () => opening.result.createObjectStore("results");
+      opening.onsuccess = () => resolve(opening.result);
+      opening.onerror = () => reject(opening.error);
+    });
+  const results = async (mode, ask) => {
+    const opened = await database();
+    try {
+      return await new Promise((resolve, reject) => {
+        const work = opened.transaction("results", mode);
+        const asked = ask(work.objectStore("results"));
+        work.oncomplete = () => resolve(asked.result);
+        work.onabort = () => reject(work.error);
+      });
+    } finally {
+      opened.close();
+    }
+  };
+
+  // The link that a tab was opened by, in whatever language, or nothing.
+  const linkTo = (tab) => {
+    const link = new URLSearchParams(address);
+    link.delete("lang");
+    return link.get("tab") === tab ? link.toString() : "";
+  };
+  const isBlank = (part) => !part || (typeof part === "string" && part.startsWith('<div class="fg-blank">'));
+  const settled = (part) => (part.variants ? { ...part, inside: null, saved: null } : part); // what is made anew when wanted
+
   // What a link says: numbers are numbers, all else is text.
   const linked = () =>
     Object.fromEntries(
@@ -66,6 +98,29 @@ for (const [name, value] of [
     ready(tab) {
       ready.add(tab);
       if (early[tab] && !stored()[tab] && address.get("tab") !== tab) store({ ...stored(), [tab]: early[tab] });
+    },
+    async keepResult(tab, parts) {
+      if (parts.some(isBlank)) return;
+      const result = JSON.stringify({ link: linkTo(tab), parts: parts.map(settled) });
+      const tell = (error) => console.info(`This browser does not keep the result, a refresh will forget it: ${error}`);
+      try {
+        await results("readwrite", (all) => all.put(result, tab));
+      } catch (error) {
+        tell(error);
+        await results("readwrite", (all) => all.delete(tab)).catch(tell); // the one before is no longer the last
+      }
+    },
+    // The result kept of a tab, unless there is another by now, or a link asks for its own.
+    async keptResult(tab, shown) {
+      const nothing = shown.map(() => undefined);
+      try {
+        const kept = JSON.parse((await results("readonly", (all) => all.get(tab))) || "null");
+        if (!kept || !isBlank(shown[0]) || (linkTo(tab) && linkTo(tab) !== kept.link)) return nothing;
+        return await withoutLostFiles(kept.parts);
+      } catch (error) {
+        console.info(`This browser has kept no result: ${error}`);
+        return nothing;
+      }
     },
     choose: (tab) => void (ready.has("tabs") && store({ ...stored(), tab })),
     chosen: () => [address.get("tab") || stored().tab || ""],

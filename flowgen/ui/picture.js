@@ -9,6 +9,8 @@
 //   size     [width, height] of that upload, and crop: [left, upper, right, lower] of the part that the model sees
 //   view     data URL of that upload, made small, where the crop can be chosen; or null
 //   drawn    true where ink goes onto the picture
+//   invert   whether light and dark are to be exchanged, or null for what its border makes one guess; inverted: whether they are
+//   remark   what was done to an upload, and what the model takes it for
 //   caption  what the person is told about it, and trouble: what went wrong last
 //   seed     of the sample, where it is one, and of: its model; without a picture, the seed of the one to draw
 // and from the page alone:
@@ -39,9 +41,12 @@ function put(change) {
 }
 
 function draw() {
-  const { caption, trouble, drawn } = current();
+  const { caption, remark, trouble, drawn, file, inverted } = current();
   find("stage").classList.toggle("is-empty", pixels === null);
   find("caption").textContent = caption || "";
+  find("remark").textContent = remark || "";
+  button("swap").hidden = !file || typeof inverted !== "boolean";
+  button("swap").textContent = inverted ? say("Do not invert it") : say("Invert brightness");
   find("trouble").textContent = trouble || "";
   if (!paintable) return paint([]);
   button("undo").disabled = past.length === 0;

@@ -3,16 +3,17 @@
 import base64
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import gradio as gr
 import torch
 from PIL import Image
 from torch import Tensor
 
-from flowgen.data.pictures import open_picture, to_levels
+from flowgen.data.pictures import Invert, open_picture, to_levels
 from flowgen.errors import FlowgenError
 from flowgen.ui import arguments
+from flowgen.ui.polarity import wanted
 from flowgen.ui.view import data_url, png
 
 __all__ = ["Seen", "Value", "empty", "filled", "open_png", "picture_box", "read_box", "read_mask", "read_source"]
@@ -72,6 +73,8 @@ _FRAME = """
     <p class="fg-empty">Drop a picture here, or paste one.<br>Any size; photographs of ink on paper too.</p>
   </div>
   <p class="fg-caption" data-part="caption" aria-live="polite"></p>
+  <p class="fg-note" data-part="remark"></p>
+  <button type="button" class="fg-tool" data-do="swap" hidden></button>
   <p class="fg-trouble" data-part="trouble" role="alert" data-busy="Uploading …"
     data-failed="This file could not be uploaded; it may be too large."
     data-blind="The camera cannot be used; the browser or another program keeps it."></p>{paint}
@@ -108,8 +111,8 @@ def picture_box(label: str, elem_id: str, *, paint: bool = False) -> gr.HTML:
 
 def empty(trouble: str = "") -> Value:
     """A box with nothing in it."""
-    nothing = dict.fromkeys(("picture", "file", "size", "crop", "view", "seed", "of"))
-    return nothing | {"mask": "", "drawn": False, "caption": "", "trouble": trouble}
+    nothing = dict.fromkeys(("picture", "file", "size", "crop", "view", "invert", "inverted", "seed", "of"))
+    return nothing | {"mask": "", "drawn": False, "caption": "", "remark": "", "trouble": trouble}
 
 
 def filled(levels: Tensor, num_levels: int, caption: str) -> Value:
@@ -143,14 +146,14 @@ def read_mask(mask: Any, height: int, width: int) -> Tensor:
     return torch.tensor([mark == "0" for mark in marks]).view(height, width)
 
 
-def read_source(value: Any) -> tuple[Image.Image, bool | Literal["auto"]]:
+def read_source(value: Any) -> tuple[Image.Image, Invert]:
     """What a box was filled from, for models of any shape: the upload itself, whose paper may be white, or the sample.
 
     Raises:
         FlowgenError: if the box is empty, or the upload gone.
     """
     if isinstance(value, dict) and value.get("file"):
-        return arguments.open_upload("picture", value["file"]), "auto"
+        return arguments.open_upload("picture", value["file"]), wanted(value)
     return _shown(value), False
 
 

@@ -52,6 +52,7 @@ function takePicture() {
 Object.assign(actions, {
   sample: () => trigger("sample"),
   blank: () => trigger("blank"),
+  swap: () => trigger("swap"),
   camera: openCamera,
   take: takePicture,
   leave: closeCamera,

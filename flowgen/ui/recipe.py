@@ -41,6 +41,8 @@ class Recipe:
         index: of the variant.
         mask: a mark a pixel, "1" where it was filled in.
         image: base64 of a PNG, the picture as the model saw it.
+        crop: where it was pasted into a photograph, the part that the model saw: left, upper, right, lower.
+        invert: whether it saw light and dark exchanged, where the visitor chose.
     """
 
     model: str
@@ -53,6 +55,8 @@ class Recipe:
     index: int
     mask: str
     image: str
+    crop: list[int] | None = None
+    invert: bool | None = None
 
     def levels(self, event_shape: tuple[int, ...], levels: int) -> Tensor:
         """The picture as the model saw it, (c, h, w) uint8.
@@ -107,7 +111,11 @@ def read_recipe(library: Library, text: Any) -> Recipe:
     meta = arguments.model(library, recipe.model)
     check_settings(library, recipe.model, recipe.method, recipe.num, recipe.steps, recipe.seed)
     arguments.whole("index", recipe.index, 0, LIMITS.variants - 1)
-    if not isinstance(recipe.options, dict) or not isinstance(recipe.image, str):
+    if (
+        not isinstance(recipe.options, dict)
+        or not isinstance(recipe.image, str)
+        or recipe.invert not in (None, True, False)
+    ):
         raise FlowgenError("they are no settings of FlowGen's.")
     configure(METHODS[recipe.method], controls.options(METHODS[recipe.method], recipe.options))
     read_mask(recipe.mask, *meta.event_shape[-2:])

@@ -14,7 +14,7 @@ from flowgen.models import FLOWS
 from flowgen.ui import arguments, controls, view
 from flowgen.ui.boxes import kept_box
 from flowgen.ui.events import on_page
-from flowgen.ui.kept import Asked, keep
+from flowgen.ui.kept import Asked, keep, keep_result
 from flowgen.ui.look import connect
 from flowgen.ui.picture import filled, picture_box, read_source
 from flowgen.ui.score_endpoint import offer_score
@@ -78,13 +78,14 @@ def build(library: Library) -> None:
 
     connect(box, library, model)
     begun = on_page(run.click, begin, None, None)
-    on_page(begun.then, score, box, shown, works=True)
+    scored = [on_page(begun.then, score, box, shown, works=True).success]
     on_page(stop.click, end, None, None)
     for kind, button in examples.items():
         begun = on_page(button.click, begin, None, None)
         put = on_page(begun.then, _filler(library, kind), model, box, works=True)
-        on_page(put.success, score, box, shown, works=True)
-    keep("Score", {"model": model, "picture": box}, restore, [model, box])
+        scored.append(on_page(put.success, score, box, shown, works=True).success)
+    restored = keep("Score", {"model": model, "picture": box}, restore, [model, box])
+    keep_result("Score", restored, [shown], scored)
     offer_score(library)
 
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -13,15 +12,13 @@ from torch import Tensor
 from flowgen import rng
 from flowgen.checkpoint import Meta
 from flowgen.data import to_bytes
-from flowgen.data.pictures import to_levels
+from flowgen.data.pictures import Invert, to_levels
 from flowgen.errors import FlowgenError
 from flowgen.evaluation import Attribution, attribute, bits_per_dim
 from flowgen.library import Library
 from flowgen.ui import arguments
 
-__all__ = ["LANDMARKS", "Invert", "Landmark", "Score", "costlier", "landmark", "landmarks", "map_of", "scores"]
-
-Invert = bool | Literal["auto"]
+__all__ = ["LANDMARKS", "Landmark", "Score", "costlier", "landmark", "landmarks", "map_of", "scores"]
 
 LANDMARKS = ("blank", "a draw", "noise")
 SEED = 1
@@ -68,7 +65,8 @@ def scores(library: Library, picture: Image.Image, invert: Invert = "auto") -> l
     found = []
     for name in arguments.models(library):
         meta = library.describe(name)
-        levels = to_levels(picture, meta.event_shape, levels=meta.levels, invert=invert)
+        turned = invert if meta.event_shape[0] == 1 else False  # what is white in colours, stays white
+        levels = to_levels(picture, meta.event_shape, levels=meta.levels, invert=turned)
         bits = float(bits_per_dim(library.load(name), levels[None])[0])
         if math.isfinite(bits):
             found.append(Score(meta, levels, bits, costlier(meta.quantiles, bits)))

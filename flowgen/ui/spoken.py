@@ -22,6 +22,7 @@ TEXTS = {
     "title",
     "description",
     "caption",
+    "remark",
     "trouble",
     "html_template",
 }  # properties that are text

@@ -98,7 +98,7 @@ def test_interrupted_it_keeps_what_came(shell: Shell, monkeypatch: pytest.Monkey
     words = ["inpaint", "tiny", "--image", "a.png", "--mask", "mask.png", *SOME, "--output", "out.png"]
     assert shell(*words, "--archive", "out.zip")[0] == 0
     settings = json.loads(entries(Path("out.zip"))["settings.json"])
-    assert (settings["steps_done"], settings["num_steps"]) == (3, 6)
+    assert (settings["steps_done"], settings["steps"]) == (3, 6)
 
 
 @pytest.fixture

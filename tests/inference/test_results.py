@@ -78,11 +78,11 @@ def test_every_method_leaves_an_archive_that_keeps_known_pixels(models, image, k
     assert torch.equal(pixels(files["mask.png"]) == 0, known)
     settings = json.loads(files["settings.json"])
     assert settings["method"] == method
-    assert settings["steps_done"] == settings["num_steps"]
+    assert settings["steps_done"] == settings["steps"]
     assert settings["versions"]["torch"] == torch.__version__.partition("+")[0]
     assert settings["diagnostics"]["verdict"] == result.diagnostics.verdict
     rows = list(csv.DictReader(io.StringIO(files["trace.csv"].decode())))
-    assert int(rows[-1]["step"]) == settings["num_steps"]
+    assert int(rows[-1]["step"]) == settings["steps"]
     assert all(np.isfinite(float(row["log_density_0"])) for row in rows)
 
 

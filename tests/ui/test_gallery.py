@@ -16,7 +16,7 @@ from flowgen.data.paste import blend
 from flowgen.data.pictures import from_levels, open_picture, png_bytes
 from flowgen.errors import FlowgenError
 from flowgen.library import Library
-from flowgen.ui import filling, inpaint
+from flowgen.ui import filling, inpaint, view
 from flowgen.ui.gallery import look_inside, read_gallery, save_pasted, use_as_input
 from flowgen.ui.look import or_why_not, see_crop, see_upload
 from flowgen.ui.picture import empty, filled, read_box, read_mask
@@ -192,6 +192,35 @@ def test_the_photograph_says_what_made_it(library: Library, of_photo: Value) -> 
     assert signed_png(open_picture(Path(saved["path"])), recipe) == Path(saved["path"]).read_bytes()
 
 
+def test_a_photograph_dropped_is_the_picture_again_with_its_hole_and_settings(
+    library: Library, of_photo: Value
+) -> None:
+    path = Path(save_pasted(library, of_photo | {"format": "png", "selected": 1})["saved"]["path"])
+    seen = or_why_not(see_upload, library, "gray", uploaded(path))  # whatever model is chosen
+    assert (seen["mask"], seen["crop"], seen["size"], seen["trouble"]) == (HOLE, [40, 100, 360, 420], [400, 500], "")
+    assert seen["caption"].startswith("restored: colour, seed 7, #1 · 400 x 500 pixels, 320 x 320 at (40, 100)")
+    assert seen["file"]["path"] == str(path)
+    asked = inpaint.asked_of(library, seen)
+    assert (asked["model"], asked["seed"], asked["langevin.step_size"]) == ("colour", 7, 0.02)
+    again = fill_in(library, seen)
+    assert again["large"]
+    second = Path(save_pasted(library, again | {"format": "png"})["saved"]["path"])
+    pasted = np.asarray(open_picture(second))
+    assert np.array_equal(pasted[:200], np.asarray(photograph())[:200])
+
+
+@pytest.mark.parametrize("crop", [[0, 0, 9, 900], [40, 100, 360], "all", [40, 100, 360, 420.5], [-1, 100, 319, 420]])
+def test_a_photograph_that_has_no_such_part_is_shown_with_the_reason(
+    library: Library, of_photo: Value, tmp_path: Path, crop: Any
+) -> None:
+    content = Path(save_pasted(library, of_photo | {"format": "png"})["saved"]["path"]).read_bytes()
+    text = json.dumps(json.loads(find_recipe(content) or "") | {"crop": crop})
+    (tmp_path / "x.png").write_bytes(png_bytes(open_picture(content), {"flowgen": text}))
+    seen = or_why_not(see_upload, library, "colour", uploaded(tmp_path / "x.png"))
+    assert seen["trouble"].startswith("The settings in this PNG cannot be restored: crop must be")
+    assert (seen["size"], seen["mask"]) == ([400, 500], "")
+
+
 def test_a_jpeg_is_offered_for_a_jpeg(library: Library, tmp_path: Path, cifar10: Images) -> None:
     picture = from_levels(cifar10.levels[0]).resize((320, 320), Image.Resampling.BICUBIC)
     picture.save(tmp_path / "photo.jpg", quality=95)
@@ -211,6 +240,7 @@ def test_the_photograph_is_shown_before_and_after(library: Library, of_photo: Va
     difference = np.abs(before - after).mean(2)
     assert difference[230:290, 150:250].mean() > 20
     assert difference[:200].max() < 3
+    assert np.abs(before[230:290, 150:250] - view.HOLE).mean() < 3, "before, there is a hole"
 
 
 def test_a_variant_becomes_the_input_with_its_hole_or_without(

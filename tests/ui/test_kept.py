@@ -187,7 +187,7 @@ def test_a_link_walks_between_the_same_samples_and_fills_in_the_same_hole(visit:
     upload(page, "inpaint-picture", digit)
     stroke(page, "inpaint-picture", 0.4)
     page.click("#inpaint-run")
-    expect(page.locator("#inpaint-result")).to_contain_text("A link holds seeds and settings, and no picture")
+    expect(page.locator("#inpaint-result")).to_contain_text("A link cannot hold your picture")
 
 
 @pytest.mark.browser

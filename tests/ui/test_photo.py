@@ -74,6 +74,14 @@ def test_a_turned_photograph_comes_back_upright_and_changed_in_its_hole_alone(
 
     page.locator(f"{GALLERY} [data-part=feather]").fill("1")
     expect(page.locator(f"{GALLERY} .fg-trouble")).to_be_empty()
+    for shown in (False, True):
+        page.click(f"{GALLERY} [data-do=inside]")
+        expect(page.locator(f"{GALLERY} .is-photo")).to_have_count(int(shown))
+    expect(page.locator(f"{GALLERY} .fg-trouble")).to_be_empty()  # it is there already: nobody is busy
+    for variant in (1, 0):  # faster than the answers
+        page.locator(f"{GALLERY} .fg-variant").nth(variant).click()
+    expect(page.locator(f"{GALLERY} .fg-trouble")).to_be_empty()
+    expect(page.locator(f"{GALLERY} .fg-variant").nth(0)).to_have_attribute("aria-pressed", "true")
     softer, _ = opened(saved(page, "[data-do=png]"))
     weights[box[1] : box[3], box[0] : box[2]] = blend(mask, (492, 492), 1)
     assert np.array_equal(softer[weights == 0], upright[weights == 0])
@@ -105,6 +113,40 @@ def test_ink_on_paper_is_filled_in_with_ink(visit: Visit, mnist: Images, tmp_pat
     assert np.abs(blue - red * 190 / 240).mean() < 4
 
 
+def test_the_guess_is_said_and_undone_and_the_saved_photograph_brings_all_of_it_back(
+    visit: Visit, mnist: Images, tmp_path: Path
+) -> None:
+    ImageOps.invert(from_levels(mnist.levels[0])).resize((280, 280)).save(tmp_path / "ink.png")
+    page = visit()
+    open_tab(page, "Inpaint")
+    choose_model(page, "inpaint", "gray")
+    upload(page, BOX, tmp_path / "ink.png")
+    remark, swap = page.locator(f"#{BOX} [data-part=remark]"), page.locator(f"#{BOX} [data-do=swap]")
+    expect(remark).to_contain_text("brightness inverted, as this model knows light strokes on black")
+    stroke(page, BOX, 0.5)
+    share = hidden(page, BOX)
+    expect(swap).to_have_text("Do not invert it")
+    swap.click()
+    expect(remark).to_contain_text("brightness not inverted, as you chose")
+    page.reload()
+    open_tab(page, "Inpaint")
+    expect(swap).to_have_text("Invert brightness")
+    away(page)
+    assert seen(page)[0].min() > 200, "paper is white"
+    fill_in(page, 1, 2)
+    (tmp_path / "photo.png").write_bytes(saved(page, "[data-do=png]"))
+
+    do(page, "sample")
+    expect(page.locator(f"#{BOX} .fg-caption")).to_contain_text("a sample of gray")
+    expect(swap).to_be_hidden()
+    drop(page, tmp_path / "photo.png", f"#{BOX} [data-part=stage]")
+    expect(page.locator(f"#{BOX} .fg-caption")).to_contain_text("restored: gray, seed 0, #0 · 280 x 280 pixels")
+    expect(swap).to_have_text("Invert brightness")
+    assert hidden(page, BOX) == share
+    fill_in(page, 1, 2)
+    expect(page.locator(f"{GALLERY} .is-photo")).to_be_visible()
+
+
 @SIZES
 def test_variants_are_chosen_compared_saved_and_restored(
     visit: Visit, size: tuple[int, int], digit: Path, tmp_path: Path
@@ -123,7 +165,7 @@ def test_variants_are_chosen_compared_saved_and_restored(
     fill_in(page, 3)
     variants, after = page.locator(f"{GALLERY} .fg-variant"), page.locator(f"{GALLERY} [data-part=after]")
     expect(variants).to_have_count(3)
-    expect(page.locator(f"{GALLERY} .fg-caption")).to_have_text("Seed 11 #0")
+    expect(page.locator(f"{GALLERY} .fg-caption")).to_have_text("seed 11, variant 0")
     first = decoded(after)
     variants.nth(1).click()
     expect(variants.nth(1)).to_have_attribute("aria-pressed", "true")
@@ -131,7 +173,7 @@ def test_variants_are_chosen_compared_saved_and_restored(
     assert not np.array_equal(first, second)
     variants.nth(2).focus()
     page.keyboard.press("Enter")
-    expect(page.locator(f"{GALLERY} .fg-caption")).to_have_text("Seed 11 #2")
+    expect(page.locator(f"{GALLERY} .fg-caption")).to_have_text("seed 11, variant 2")
     expect(variants.nth(1)).to_have_attribute("aria-pressed", "false")
 
     slider, before = page.get_by_label("Before and after"), page.locator(f"{GALLERY} [data-part=before]")
@@ -177,6 +219,9 @@ def test_a_variant_is_the_next_input(visit: Visit, digit: Path, tmp_path: Path) 
     stroke(page, BOX, 0.6)
     share = hidden(page, BOX)
     fill_in(page, 2)
+    expect(
+        page.locator(f"{GALLERY} [data-part=photo-tools]")
+    ).to_be_hidden()  # of the model's size, it is no photograph
     page.locator(f"{GALLERY} .fg-variant").nth(1).click()
     after = decoded(page.locator(f"{GALLERY} [data-part=after]"))
     page.locator(f"{GALLERY} [data-part=keep]").check()

@@ -108,3 +108,10 @@ def test_a_run_ends_in_its_result(library: Library, mnist: Images) -> None:
     *_, last = fill_in(library, mnist, "0" * 756 + "1" * 28)
     assert "step 28 of 28" in last
     assert "Download everything" in last
+
+
+def test_an_answer_to_another_choice_leaves_the_class_that_was_chosen_meanwhile(library: Library) -> None:
+    assert "value" not in generate.class_menu(library, "ordered", "any")
+    assert "value" not in generate.class_menu(library, "ordered", "7")
+    for name, unknown in (("ordered", "cat"), ("gray", "7")):
+        assert generate.class_menu(library, name, unknown)["value"] == "any"
