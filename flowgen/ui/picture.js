@@ -91,6 +91,7 @@ function load() {
   }
   const image = new Image();
   image.onload = () => {
+    if (loaded !== picture) return; // another one has come since
     canvas.width = image.width;
     canvas.height = image.height;
     context.drawImage(image, 0, 0);
