@@ -4,6 +4,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Route, expect
 
 from .conftest import DESKTOP, PATIENCE, PHONE, Visit
@@ -95,3 +96,33 @@ def test_a_refusal_is_one_sentence_in_the_visitors_language_and_covers_nothing(v
     expect(page.locator("[data-testid=status-tracker] > .error")).not_to_have_count(0)
     for pill in page.locator("[data-testid=status-tracker] > .error").all():
         expect(pill).to_be_hidden()
+
+
+SLOW_FIRST = """() => {
+    const Own = Image;
+    let made = 0, showFirst = null;
+    window.Image = function () {
+        const image = new Own();
+        window.made = ++made;
+        if (made === 1) Object.defineProperty(image, "onload", { set: (show) => (showFirst = show) });
+        else image.addEventListener("load", () => setTimeout(() => { showFirst(); window.late = true; }, 300));
+        return image;
+    };
+}"""
+
+
+def test_a_picture_that_is_decoded_late_does_not_take_the_place_of_the_next(
+    visit: Visit, digit: Path, tmp_path: Path
+) -> None:
+    Image.new("L", (28, 28), 255).save(tmp_path / "white.png")
+    page = visit()
+    open_tab(page, "Inpaint")
+    choose_model(page, "inpaint", "gray")
+    page.evaluate(SLOW_FIRST)
+    page.set_input_files("#inpaint-picture [data-part=file]", digit)
+    page.wait_for_function("window.made === 1")
+    page.set_input_files("#inpaint-picture [data-part=file]", tmp_path / "white.png")
+    page.wait_for_function("window.late")
+    canvas = page.locator("#inpaint-picture canvas")
+    shown = canvas.evaluate("canvas => [...canvas.getContext('2d').getImageData(0, 0, 28, 28).data]")
+    assert len(set(zip(shown[::4], shown[1::4], shown[2::4], strict=True))) == 1, "one colour, and no digit"
