@@ -133,14 +133,17 @@ def build(library: Library) -> None:
         ]  # fmt: skip
 
     def choose(name: str, method: str, preset: str | None, num: Any, steps: Any) -> list[Any]:
+        fitting = arguments.methods(arguments.model(library, name))
+        if arguments.choice("method", method, METHODS) not in fitting:
+            return [gr.skip()] * (3 + len(groups))  # the model's own are on their way, with all that belongs to them
         reckoned = reckon(name, method, preset, num, steps)
-        groups = (gr.update(visible=each == method) for each in METHODS)
-        return [_about(method), gr.update(visible=_takes_steps(method)), *groups, reckoned]
+        visible = (gr.update(visible=each == method) for each in METHODS)
+        return [_about(method), gr.update(visible=_takes_steps(method)), *visible, reckoned]
 
     def reckon(name: str, method: str, preset: str | None, num: Any, steps: Any) -> Any:
         meta, method = arguments.model(library, name), arguments.choice("method", method, METHODS)
         if method not in arguments.methods(meta):
-            return gr.skip()  # the model's own are on their way, and a line with them
+            return gr.skip()  # as above
         if preset is not None:
             return forecast(paces, meta.name, method, arguments.choice("preset", preset, PRESETS))
         num, steps = arguments.whole("num", num, 1, LIMITS.variants), arguments.whole("steps", steps, 1, LIMITS.steps)

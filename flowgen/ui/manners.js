@@ -27,19 +27,25 @@
         if (part.nodeType === Node.TEXT_NODE && part.data.trim() === "Error") part.data = say("Error");
   }
 
-  // While another choice is on its way, a menu can be neither opened nor left open: its old entries would be looked up
-  // among the new ones.
+  // While another choice is on its way, a menu is shut: its old entries would be looked up among the new ones. One that
+  // was open opens again.
   const asked = {};
+  const open = {};
   window.flowgen.hold = (id, choice) => {
     const menu = document.getElementById(id);
     if (!menu || asked[id] === choice) return;
     asked[id] = choice;
+    open[id] ||= menu.contains(document.activeElement);
+    if (open[id]) document.activeElement.blur();
     menu.inert = true;
     setTimeout(() => window.flowgen.release(id), 20 * GLANCE);
   };
   window.flowgen.release = (id) => {
     const menu = document.getElementById(id);
-    if (menu) menu.inert = false;
+    if (!menu?.inert) return;
+    menu.inert = false;
+    if (open[id]) menu.querySelector("input").focus();
+    open[id] = false;
   };
 
   // Gradio's own answer to the key would open the list that leaving closes.

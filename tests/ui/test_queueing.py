@@ -51,6 +51,13 @@ def test_a_line_without_figures_asks_for_them_and_promises_none() -> None:
         assert "data-num" not in line
 
 
+def test_a_method_of_the_model_before_changes_nothing_while_the_new_ones_are_on_their_way(studio: str) -> None:
+    with Visitor(studio) as visitor:
+        changed = visitor.ask("page_choose", ["gray", "raster_smc", "Fast", 4, 100])["output"]["data"]
+        assert len(changed) == len(visitor.functions()["page_choose"]["outputs"])
+        assert not any("value" in each or "visible" in each for each in changed)
+
+
 def test_menus_answer_while_others_compute_and_a_pace_is_measured_in_its_turn(studio: str, digit: Path) -> None:
     line = ["colour", "hmc", "Fast", 4, 100]
     run = Running(studio, digit)  # which would hold the worker for minutes

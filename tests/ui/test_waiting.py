@@ -72,6 +72,13 @@ def test_a_menu_stays_shut_while_its_entries_are_on_their_way(visit: Visit, stud
     expect(method.locator("input")).to_have_value("Raster SMC")
     expect(method).not_to_have_attribute("inert", "")
 
+    method.locator("input").focus()  # one that was open before
+    expect(page.get_by_role("option")).not_to_have_count(0)
+    page.evaluate("flowgen.hold('inpaint-method', 'another model')")
+    expect(page.get_by_role("option")).to_have_count(0)
+    page.evaluate("flowgen.release('inpaint-method')")
+    expect(page.get_by_role("option")).not_to_have_count(0)
+
 
 def test_keys_leave_a_menu_shut_and_walk_along_the_tabs(visit: Visit) -> None:
     page = visit()
