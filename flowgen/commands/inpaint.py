@@ -27,7 +27,9 @@ def inpaint(
     image: Annotated[Path, typer.Option(help="picture to fill in, or a folder of pictures")],
     mask: Annotated[
         Path,
-        typer.Option(help="picture of the same size, white where to fill in; for a folder also one of masks, by name"),
+        typer.Option(
+            help="white where to fill in, as large as the picture or as what the model sees; for a folder also one"
+        ),
     ],
     output: Annotated[Path, typer.Option(help="PNG to write; for a folder of pictures, the folder of results")],
     archive: Annotated[

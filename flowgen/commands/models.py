@@ -34,10 +34,11 @@ def models(
     if cards:
         typer.echo(written(metas))
         return
+    widest = max((len(meta.recipe) for meta in metas), default=0)
     for meta in metas:
         shape = "x".join(map(str, meta.event_shape))
         figure = "not measured" if meta.bits_per_dim is None else f"{meta.bits_per_dim:.3f} bits/dim"
-        typer.echo(f"{meta.name:24} {meta.recipe:10} {meta.dataset:14} {shape:10} {figure:18} {meta.hours:.2f} h")
+        typer.echo(f"{meta.name:24} {meta.recipe:{widest}} {meta.dataset:14} {shape:10} {figure:18} {meta.hours:.2f} h")
     if not metas:
         typer.echo("There are no models yet; `flowgen train glow --dataset mnist --hours 1` makes one.")
 

@@ -46,7 +46,7 @@ def open_picture(source: PictureSource) -> Image.Image:
     except FlowgenError:
         raise
     except _BOMBS as error:
-        raise FlowgenError(f"The picture has too many pixels; the limit is {MAX_PIXELS:,}: scale it down.") from error
+        raise FlowgenError(f"The picture has too many pixels; the limit is {_most():,}: scale it down.") from error
     except Exception as error:  # decoders raise whatever a damaged file leads them to
         raise FlowgenError("The picture is damaged or cut off: save it anew, or choose another.") from error
 
@@ -82,10 +82,15 @@ def _check_size(picture: Image.Image) -> None:
         raise FlowgenError(
             f"The picture is {width}x{height}; it needs at least {MIN_SIDE} pixels a side: send a larger one."
         )
-    if width * height > MAX_PIXELS:
+    if width * height > (most := _most()):
         raise FlowgenError(
-            f"The picture is {width}x{height}, {width * height:,} pixels; the limit is {MAX_PIXELS:,}: scale it down."
+            f"The picture is {width}x{height}, {width * height:,} pixels; the limit is {most:,}: scale it down."
         )
+
+
+def _most() -> int:
+    """The most pixels: MAX_PIXELS, or fewer where Pillow, which raises at twice its own limit, is set to less."""
+    return min(MAX_PIXELS, 2 * (Image.MAX_IMAGE_PIXELS or MAX_PIXELS))
 
 
 def _check_still(picture: Image.Image) -> None:

@@ -86,7 +86,7 @@ def mask_to_known(
     What was painted over is filled in whole: a stroke narrower than a pixel of the model hides that pixel.
 
     Args:
-        mask: white (at least half) is what to fill in; as large as the picture.
+        mask: white (at least half) is what to fill in; as large as the picture, or as what the model sees of it.
         picture_size: (width, height) of the picture it belongs to, before that was brought to the model's shape.
         event_shape: (c, h, w) of the model.
         fit, box: as for the picture.
@@ -94,10 +94,15 @@ def mask_to_known(
     Raises:
         FlowgenError: the mask has another size than the picture, marks nothing, or everything.
     """
+    height, width = event_shape[-2:]
+    if mask.size == (width, height):
+        picture_size, box = mask.size, None
     if mask.size != picture_size:
         mask_side, side = ("x".join(map(str, size)) for size in (mask.size, picture_size))
-        raise FlowgenError(f"The mask is {mask_side}, but the picture {side}: they must be of one size.")
-    height, width = event_shape[-2:]
+        raise FlowgenError(
+            f"The mask is {mask_side}, but the picture {side}: make it as large, or {width}x{height} for what the model "
+            "sees."
+        )
     box, size = (box, (width, height)) if box else _placement(picture_size, (width, height), fit)
     white = mask.crop(box).convert("L").point([0] * 128 + [255] * 128)
     touched = np.asarray(white.convert("F").resize(size, Image.Resampling.BOX)) > 0

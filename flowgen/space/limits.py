@@ -1,8 +1,11 @@
 """What the studio allows one request to ask of it, and all of them together."""
 
 import math
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from flowgen.data.decoding import MAX_BYTES, MAX_PIXELS
 
 __all__ = ["GPU_TIME", "LIMITS", "GPUTime", "Limits", "enforce"]
 
@@ -23,8 +26,8 @@ class Limits(Bounds):
         frames: most images along a path.
         seed: largest seed.
         temperature: highest temperature.
-        upload_megabytes: largest file.
-        upload_pixels: largest picture, width times height, before it is decoded.
+        upload_megabytes: largest file; no more than the library opens.
+        upload_pixels: largest picture, width times height, before it is decoded; no more than the library opens.
         seconds: longest time for one request, its deadline.
         queue: how many requests may wait.
         concurrency: how many compute at once.
@@ -38,8 +41,8 @@ class Limits(Bounds):
     frames: PositiveInt = 32
     seed: PositiveInt = 2**31 - 1
     temperature: PositiveFloat = 2.0
-    upload_megabytes: PositiveInt = 20
-    upload_pixels: PositiveInt = 50_000_000
+    upload_megabytes: Annotated[int, Field(gt=0, le=MAX_BYTES // 2**20)] = 20
+    upload_pixels: Annotated[int, Field(gt=0, le=MAX_PIXELS)] = MAX_PIXELS
     seconds: PositiveFloat = 180.0
     queue: PositiveInt = 32
     concurrency: PositiveInt = 1

@@ -6,16 +6,25 @@ from flowgen.ui.chart import chart
 
 __all__ = ["ended", "running"]
 
+ADVICE = (
+    "Each completion is plausible, but how much they differ does not yet tell how much is open. "
+    "Take more steps, or Careful, for that."
+)
 
-def running(frame: Frame, trace: Trace, before: bytes, num_levels: int, seconds: float, stem: str) -> str:
+
+def running(
+    frame: Frame, trace: Trace, before: bytes, num_levels: int, seconds: float, stem: str, *, by_rows: bool = False
+) -> str:
     """The frame, the log-densities so far, and how long it still takes."""
     to_go = f"{seconds / frame.step * (frame.num_steps - frame.step):.1f} s to go"
     shown = view.status(_progress(frame, seconds, to_go), frame.step / frame.num_steps)
     images = [view.png(one, num_levels) for one in frame.levels]
-    return view.results(shown, _pictures(images, before, stem), chart(trace, frame.num_steps))
+    return view.results(shown, _pictures(images, before, stem), chart(trace, frame.num_steps, by_rows=by_rows))
 
 
-def ended(frame: Frame, result: Result, seconds: float, stem: str, *, why: str = "", link: str = "") -> str:
+def ended(
+    frame: Frame, result: Result, seconds: float, stem: str, *, why: str = "", link: str = "", by_rows: bool = False
+) -> str:
     """The result beside its gallery: what the variants have in common, how far to trust them, and all to take away.
 
     Args:
@@ -25,6 +34,7 @@ def ended(frame: Frame, result: Result, seconds: float, stem: str, *, why: str =
         stem: what file names begin with.
         why: it ended early, or nothing.
         link: to the same run, or why there is none.
+        by_rows: a step was a row.
     """
     archive = view.link(result.archive(), f"{stem}.zip", "Download everything (zip)", mime="application/zip")
     inside = "<span>completions, mean, deviation, animation, trace, settings</span>"
@@ -32,7 +42,7 @@ def ended(frame: Frame, result: Result, seconds: float, stem: str, *, why: str =
         view.status(_progress(frame, seconds, why), 1.0),
         _verdict(result.diagnostics),
         _summary(result, stem),
-        chart(result.trace, frame.num_steps),
+        chart(result.trace, frame.num_steps, by_rows=by_rows),
         f'<div class="fg-links">{archive}{inside}{link}</div>',
     )
 
@@ -76,6 +86,5 @@ def _verdict(diagnostics: Diagnostics) -> str:
         ("accepted", None if diagnostics.acceptance is None else 100 * diagnostics.acceptance, "{:.0f} %"),
         ("log p(known)", diagnostics.log_evidence, "{:.1f} nats"),
     ]
-    return view.verdict(
-        diagnostics.verdict, mood, [(name, form.format(value)) for name, value, form in facts if value is not None]
-    )
+    figures = [(name, form.format(value)) for name, value, form in facts if value is not None]
+    return view.verdict(diagnostics.verdict, mood, figures, ADVICE if diagnostics.converged is False else "")

@@ -51,39 +51,32 @@ def lead(text: str) -> gr.HTML:
     return gr.HTML(f'<p class="fg-lead">{text}</p>', apply_default_css=False)
 
 
-def model_menu(
-    library: Library, elem_id: str, *, label: str = "Model", info: str | None = None, any_hole: bool = False
-) -> gr.Dropdown:
+def model_menu(library: Library, elem_id: str, *, label: str = "Model", info: str | None = None) -> gr.Dropdown:
     """Which model to ask; see `favourite`. Whoever loads the page is offered the models that there are by then."""
-    names, first = models(library), favourite(library, any_hole=any_hole)
+    names, first = models(library), favourite(library)
     menu = gr.Dropdown(names, value=first, label=label, info=info, elem_id=elem_id, interactive=bool(names))
 
     def offer(chosen: str | None) -> dict[str, Any]:
-        return offered(library, chosen, any_hole=any_hole)
+        return offered(library, chosen)
 
     if Context.root_block is not None:
         on_page(Context.root_block.load, offer, menu, menu)
     return menu
 
 
-def offered(library: Library, chosen: str | None, *, any_hole: bool = False) -> dict[str, Any]:
+def offered(library: Library, chosen: str | None) -> dict[str, Any]:
     """A menu of the models that there are now; what was chosen stays chosen, if it is still there."""
     names = models(library)
     menu: dict[str, Any] = gr.update(choices=names, interactive=bool(names))
-    return menu if chosen in names else menu | {"value": favourite(library, any_hole=any_hole)}
+    return menu if chosen in names else menu | {"value": favourite(library)}
 
 
-def favourite(library: Library, *, any_hole: bool = False) -> str | None:
-    """The model a visitor meets first: the one with the fewest bits per dimension, those without a measure last.
+def favourite(library: Library) -> str | None:
+    """The model a visitor meets first: the one with the fewest bits per dimension, those without a measure last."""
 
-    Args:
-        library: the models.
-        any_hole: a flow before all others, since it shows the hole whole from the first step, and others row by row.
-    """
-
-    def bits(name: str) -> tuple[bool, float]:
-        meta = library.describe(name)
-        return any_hole and meta.recipe not in FLOWS, math.inf if meta.bits_per_dim is None else meta.bits_per_dim
+    def bits(name: str) -> float:
+        measured = library.describe(name).bits_per_dim
+        return math.inf if measured is None else measured
 
     return min(models(library), key=bits, default=None)
 
@@ -119,9 +112,9 @@ def seed_box(elem_id: str) -> gr.Number:
     return gr.Number(0, label="Seed", info=about, precision=0, minimum=0, maximum=LIMITS.seed, elem_id=elem_id)
 
 
-def model_argument(library: Library, *, any_hole: bool = False) -> gr.Dropdown:
+def model_argument(library: Library) -> gr.Dropdown:
     """An endpoint's argument: which model."""
-    first = favourite(library, any_hole=any_hole)
+    first = favourite(library)
     return gr.Dropdown(models(library), value=first, label="The model's name; see /models")
 
 

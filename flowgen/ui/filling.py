@@ -9,7 +9,7 @@ from typing import Any
 
 from flowgen.errors import FlowgenError
 from flowgen.hyperparameters import configure
-from flowgen.inference import METHODS, Frame, Recorder, Result, complete
+from flowgen.inference import KERNELS, METHODS, Frame, Recorder, Result, complete
 from flowgen.inference.inpaint import check_known
 from flowgen.interruption import Check, Interrupted, watched
 from flowgen.library import Library
@@ -86,14 +86,19 @@ def _run(
     model, stem = library.load(name), f"filled-seed{asked['seed']}"
     recorder = Recorder(seen.levels, seen.known, model.levels, METHODS[method])
     started = shown_at = time.monotonic()
-    why = ""
+    why, by_rows = "", method not in KERNELS
     frames = partial(complete, model, seen.levels, seen.known, method=method, options=options, **asked)
     try:
         for frame in recorder.watch(watched(begun(frames), check)):
             now = time.monotonic()
             if frame.step < frame.num_steps and now - shown_at > SECONDS_BETWEEN_FRAMES:
                 shown_at = now
-                yield completion.running(frame, recorder.trace(), before, model.levels, now - started, stem), None
+                yield (
+                    completion.running(
+                        frame, recorder.trace(), before, model.levels, now - started, stem, by_rows=by_rows
+                    ),
+                    None,
+                )
     except Interrupted as end:
         if recorder.last is None:
             yield view.blank(str(end)), None
@@ -108,7 +113,7 @@ def _run(
     settings = {"model": name, "model_sha256": library.fingerprint(name), "method": method, "options": full, **asked}
     seconds = time.monotonic() - started
     result = recorder.result(settings, seconds=SECONDS_AFTER_STOP if why else math.inf)
-    yield completion.ended(recorder.last, result, seconds, stem, why=why, link=link), result
+    yield completion.ended(recorder.last, result, seconds, stem, why=why, link=link, by_rows=by_rows), result
 
 
 def _link(name: str, value: Any, method: str, asked: dict[str, Any], options: dict[str, Any]) -> str:

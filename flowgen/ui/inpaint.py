@@ -40,7 +40,7 @@ def build(library: Library) -> None:
     paces, stops = Paces(library), Stops()
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=300, elem_classes="fg-panel"):
-            model = controls.model_menu(library, "inpaint-model", any_hole=True)
+            model = controls.model_menu(library, "inpaint-model")
             box = picture_box("Picture to fill in", "inpaint-picture", paint=True)
             examples = example_row(FILL, "inpaint-examples")
         with gr.Column(scale=7, min_width=320):

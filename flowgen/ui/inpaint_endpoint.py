@@ -142,9 +142,9 @@ def offer_inpaint(library: Library) -> None:
 
     with gr.Column(visible=False):
         inputs = [
-            controls.model_argument(library, any_hole=True),
+            controls.model_argument(library),
             gr.File(label="Image, of any size and format"),
-            gr.File(label="Mask of the image's size; white is what to fill in"),
+            gr.File(label="Mask, as large as the image or as what the model sees; white is what to fill in"),
             gr.Dropdown(list(METHODS), value=None, label="Method, or null for the usual one of the model and the hole"),
             controls.whole_argument("How many variants", 1, 1, LIMITS.variants),
             controls.whole_argument("How many steps", STEPS, 1, LIMITS.steps),

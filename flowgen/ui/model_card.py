@@ -57,8 +57,20 @@ def _figure(meta: Meta) -> str:
     if meta.bits_per_dim is None:
         return '<p class="fg-figure"><span>not measured yet; `flowgen evaluate --record` does</span></p>'
     error = "" if meta.standard_error is None else f" ± {meta.standard_error:.4f}"
-    protocol = html.escape(meta.protocol.replace(", ", " · "))
+    protocol = html.escape(_spelled(meta.protocol))
     return f'<p class="fg-figure"><b>{meta.bits_per_dim:.4f}</b> bits/dim{error}<span>{protocol}</span></p>'
+
+
+def _spelled(protocol: str) -> str:
+    """What `flowgen evaluate --record` notes of how it measured, in words; other words as they stand."""
+    match protocol.replace(",", "").split():
+        case [number, "test", "images", "dequantization", "none", *_]:
+            return f"on {int(number):,} test images, exact"
+        case [number, "test", "images", "dequantization", dequantization, "importance", "samples", draws]:
+            return (
+                f"on {int(number):,} test images, a bound by {dequantization} dequantization, draws an image: {draws}"
+            )
+    return protocol
 
 
 def _facts(library: Library, meta: Meta, fingerprint: str) -> dict[str, str]:

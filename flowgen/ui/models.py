@@ -83,7 +83,8 @@ def build(library: Library) -> None:
     """Lay out the tab and offer its endpoint."""
     controls.lead(
         "The models, and what is known of them. <b>Bits per dimension</b> say how well a model predicts images that it "
-        "never saw: the fewer, the better, where data and protocol are the same. <b>Temperature</b>, T, tames draws."
+        "never saw: the fewer, the better, where data and protocol are the same. Samples are drawn at "
+        "several <b>temperatures</b>, T: below 1, they are cleaner and more alike."
     )
     cards = Cards(library)
     shown = gr.HTML(

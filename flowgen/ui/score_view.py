@@ -91,7 +91,7 @@ def _verdict(score: Score) -> str:
     if share < 5:
         return f"{100 - share:.0f} % of the {kind} test images cost less: this one is unusual."
     if share > 95:
-        return f"{share:.0f} % of the {kind} test images cost more: this one is simpler than almost all."
+        return f"{int(min(share, 99))} % or more of the {kind} test images cost more: simpler than almost all."
     return f"{share:.0f} % of the {kind} test images cost more: an ordinary one."
 
 

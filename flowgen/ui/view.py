@@ -96,17 +96,19 @@ def pair(before: bytes, after: bytes, caption: str = "after", file_name: str | N
     return f'<div class="fg-pair">{tile(before, "before")}{tile(after, caption, file_name)}</div>'
 
 
-def verdict(text: str, mood: str, facts: Sequence[tuple[str, str]]) -> str:
+def verdict(text: str, mood: str, facts: Sequence[tuple[str, str]], advice: str = "") -> str:
     """A sentence that is to be seen first, and the figures behind it.
 
     Args:
         text: the sentence.
         mood: "is-good", "is-bad" or "is-other".
         facts: names and values.
+        advice: what to make of it, if there is something to say.
     """
     figures = "".join(f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts)
     listed = f"<dl>{figures}</dl>" if facts else ""
-    return f'<div class="fg-verdict {mood}"><p>{html.escape(text)}</p>{listed}</div>'
+    more = f'<p class="advice">{html.escape(advice)}</p>' if advice else ""
+    return f'<div class="fg-verdict {mood}"><p>{html.escape(text)}</p>{more}{listed}</div>'
 
 
 def png(levels: Tensor, num_levels: int) -> bytes:

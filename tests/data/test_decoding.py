@@ -197,6 +197,12 @@ def test_the_largest_picture_allowed_opens() -> None:
     assert open_picture(Image.new("L", (8_000, 5_000))).size == (8_000, 5_000)
 
 
+def test_a_page_that_takes_less_says_how_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500_000)
+    with pytest.raises(FlowgenError, match="the limit is 1,000,000: scale it down"):
+        open_picture(Image.new("L", (1_001, 1_000)))
+
+
 @pytest.mark.parametrize(
     ("array", "sentence"),
     [

@@ -142,6 +142,13 @@ def test_the_mask_lies_on_the_picture_however_both_are_fitted(size: tuple[int, i
     assert known.float().mean() > 0.3
 
 
+def test_a_mask_may_be_as_large_as_what_the_model_sees() -> None:
+    small = painted((28, 28), (4, 6, 10, 20))
+    known = mask_to_known(small, (28, 28), (1, 28, 28))
+    assert torch.equal(mask_to_known(small, (1600, 1200), (1, 28, 28)), known)
+    assert torch.equal(mask_to_known(small, (1600, 1200), (1, 28, 28), box=(0, 0, 500, 500)), known)
+
+
 def test_masks_of_any_kind_are_read() -> None:
     mask = painted((28, 28), (4, 6, 10, 20))
     known = mask_to_known(mask, (28, 28), (1, 28, 28))

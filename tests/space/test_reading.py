@@ -29,6 +29,7 @@ def test_a_manifest_with_no_more_than_it_must_have(tmp_path: Path) -> None:
     ("old", "new", "sentence"),
     [
         ("queue: 32", "queue: 0", "limits.queue: input should be greater than 0"),
+        ("40000000", "50000000", "limits.upload_pixels: input should be less than or equal to 40000000"),
         ("queue: 32", "queue: many", "limits.queue: input should be a valid integer"),
         ("queue: 32", "qeue: 32", "limits.qeue is no key of it"),
         ("seconds: 180.0", "seconds: .nan", "limits.seconds: input should be a finite number"),

@@ -73,7 +73,7 @@ def test_every_method_has_a_pace(method: str, small: Library) -> None:
     assert "on this machine" in said
 
 
-def test_a_chart_has_a_line_a_variant_few_points_and_a_scale_of_its_later_half() -> None:
+def test_a_chart_has_a_line_a_variant_few_points_and_a_scale_without_the_search() -> None:
     """A search climbs from -2000, then three chains walk between 80 and 120."""
     steps = np.arange(1, 901)
     walk = 100 + 20 * np.sin(steps[:, None] / np.array([5, 7, 11]))
@@ -83,5 +83,13 @@ def test_a_chart_has_a_line_a_variant_few_points_and_a_scale_of_its_later_half()
     points = drawn.split('points="')[1].split('"')[0].split(" ")
     assert 100 < len(points) <= 242
     assert points[-1].startswith("540.0,"), "900 of 1000 steps"
-    assert "<span>122</span><span>78</span>" in drawn
+    assert "<span>122</span><span>≤ 78</span>" in drawn
+    assert points[0].endswith(",120.0"), "what is below runs along the edge"
     assert '<rect class="warm" width="270.0"' in drawn
+
+
+def test_a_chart_of_rows_shows_all_of_them() -> None:
+    steps = np.arange(1, 22)
+    drawn = chart(Trace(steps, -30.0 * steps[:, None], np.zeros(21, bool), np.full(21, np.nan)), 21, by_rows=True)
+    assert "<span>0</span><span>-660</span>" in drawn
+    assert "log-probability of the rows so far" in drawn
