@@ -4,7 +4,7 @@ from flowgen.inference.chains import ChainGenerators
 from flowgen.inference.diagnostics import Diagnostics
 from flowgen.inference.frame import Frame
 from flowgen.inference.in_order import InOrder
-from flowgen.inference.inpaint import METHODS, complete, inpaint, methods_for, methods_of
+from flowgen.inference.inpaint import METHODS, complete, inpaint, methods_by, methods_for, methods_of
 from flowgen.inference.interpolate import interpolate
 from flowgen.inference.kernels import KERNELS
 from flowgen.inference.levels_target import LevelsTarget, levels_target
@@ -35,6 +35,7 @@ __all__ = [
     "inpaint",
     "interpolate",
     "levels_target",
+    "methods_by",
     "methods_for",
     "methods_of",
     "pixel_target",

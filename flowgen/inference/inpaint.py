@@ -26,7 +26,16 @@ from flowgen.models.image_model import Sequential
 if TYPE_CHECKING:
     from flowgen.models.image_model import ImageModel
 
-__all__ = ["METHODS", "check_image", "check_known", "complete", "inpaint", "methods_for", "methods_of"]
+__all__ = [
+    "METHODS",
+    "check_image",
+    "check_known",
+    "complete",
+    "inpaint",
+    "methods_by",
+    "methods_for",
+    "methods_of",
+]
 
 MAX_CHAINS = 256
 MAX_ROWS = 4096  # pictures that go through a model at a time
@@ -228,13 +237,25 @@ def methods_of(model: "ImageModel", known: Tensor | None = None) -> list[str]:
         known: the mask (h, w) or (c, h, w), where there is one: completing in order is usual for what comes last in
             raster order, and does not fit another hole.
     """
-    dim = math.prod(model.event_shape)
-    if not isinstance(model, Sequential):
+    return methods_by(model.event_shape, model.levels, known, in_order=isinstance(model, Sequential))
+
+
+def methods_by(event_shape: tuple[int, ...], levels: int, known: Tensor | None = None, *, in_order: bool) -> list[str]:
+    """The same by what a model's card says, where the model itself need not be at hand.
+
+    Args:
+        event_shape: (c, h, w) of its images.
+        levels: values a pixel takes.
+        known: as for `methods_of`.
+        in_order: whether it draws pixel after pixel.
+    """
+    dim = math.prod(event_shape)
+    if not in_order:
         return methods_for(Reals(dim))
     usual = ["raster_smc", "in_order"]
     if known is not None:
         usual = ["in_order", "raster_smc"] if comes_last(known.view(-1, *known.shape[-2:])[0]) else ["raster_smc"]
-    return usual + methods_for(Levels(dim, model.levels))
+    return usual + methods_for(Levels(dim, levels))
 
 
 def check_image(model: "ImageModel", image: Tensor, name: str = "image") -> Tensor:

@@ -8,16 +8,20 @@ from threading import BoundedSemaphore
 from typing import Any
 
 from PIL import Image
+from torch import Tensor
 
 from flowgen.checkpoint import Meta
 from flowgen.data.pictures import open_picture
 from flowgen.errors import FlowgenError
+from flowgen.inference import methods_by
 from flowgen.library import Library
+from flowgen.models import FLOWS
 from flowgen.ui.refusals import BadArgument
 
 __all__ = [
     "DECODING",
     "choice",
+    "methods",
     "model",
     "models",
     "number",
@@ -55,6 +59,11 @@ def model(library: Library, value: Any) -> Meta:
         BadArgument: if there is none.
     """
     return library.describe(choice("model", value, models(library)))
+
+
+def methods(meta: Meta, known: Tensor | None = None) -> list[str]:
+    """The names of the methods that fill in a hole by a model, the usual one first, without loading it."""
+    return methods_by(meta.event_shape, meta.levels, known, in_order=meta.recipe not in FLOWS)
 
 
 def number(name: str, value: Any, low: float, high: float) -> float:

@@ -1,5 +1,6 @@
 """How the page's events and the endpoints are wired: one queue for all model work, one way to refuse."""
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,6 +31,9 @@ def on_page(
     outputs: Components,
     *,
     works: bool = False,
+    unasked: bool = False,
+    latest: bool = False,
+    done: Callable[[Any], Any] | None = None,
     js: str | None = None,
 ) -> Dependency:
     """Run `fn` on an event of the page; it gets the values as they were sent, and checks them itself.
@@ -38,20 +42,33 @@ def on_page(
 
     Args:
         works: whether it computes with a model, and therefore waits in line.
+        unasked: whether nobody waits for it, so that there is nothing to show meanwhile.
+        latest: whether of the events that come while one is answered the last is answered next, and the others not.
+        done: makes the outputs of what `fn` returns; in this process, where `fn` may work in another one.
         js: a function of the browser that makes the inputs.
     """
     line = MODEL_WORK if works else {"concurrency_limit": None}
+    handler = on_gpu(polite(attended(fn))) if works else polite(attended(fn))
     return event(
-        spoken(on_gpu(polite(attended(fn))) if works else polite(attended(fn))),
+        spoken(handler if done is None else _followed(handler, done)),
         inputs,
         outputs,
         preprocess=False,
-        show_progress="minimal" if works else "hidden",
+        show_progress="minimal" if works and not unasked else "hidden",
+        trigger_mode="always_last" if latest else None,
         api_name=f"page_{fn.__name__}",  # an endpoint of the same name is to have its name for itself
         api_visibility="private",
         js=js,
         **line,
     )
+
+
+def _followed(handler: Callable[..., Any], done: Callable[[Any], Any]) -> Callable[..., Any]:
+    @functools.wraps(handler)
+    def both(*args: Any) -> Any:
+        return done(handler(*args))
+
+    return both
 
 
 def endpoint(

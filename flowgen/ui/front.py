@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 DESCRIPTION = (
     "Image models whose likelihood is exact: sample them, walk between images, fill in what is missing, and measure."
 )
+SCRIPTS = ("page.js", "manners.js")
 YEAR = 365 * 24 * 3600
 CONFIG = re.compile(r"(<script>window\.gradio_config = )(.*?)(;</script>)", re.DOTALL)
 SAID = re.compile(r"\bsay\(\s*\"([^\"]+)\"")  # what the scripts of the page ask to be put into its language
@@ -87,7 +88,7 @@ def page_in(page: str, language: str) -> str:
     """The page in a language: its layout, its head, and the words that its scripts need."""
     said = json.dumps({"language": language, "words": _words(language)}, ensure_ascii=False).replace("<", "\\u003c")
     description = html.escape(translate(DESCRIPTION, language), quote=True)
-    script = (HERE / "page.js").read_text(encoding="utf-8")
+    script = "\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
     head = HEAD.format(description=description, flowgen=said, script=script)
     page = FOREIGN.sub("", page).replace("<head>", head, 1)
     page = page.replace('lang="en"', f'lang="{language}"', 1)

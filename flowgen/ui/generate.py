@@ -83,8 +83,8 @@ def build(library: Library) -> None:
     begun = on_page(run.click, begin, None, None)
     drawn = on_page(begun.then, generate, [model, label, num, temperature, seed], shown, works=True)
     on_page(stop.click, end, None, None)
-    on_page(model.input, chosen, [model, label], [about, label, temperature], works=True)
-    on_page(model.change, followed, [model, label], [about, label], works=True)
+    on_page(model.input, chosen, [model, label], [about, label, temperature])
+    on_page(model.change, followed, [model, label], [about, label])
     kept = {"model": model, "class": label, "num": num, "temperature": temperature, "seed": seed}
     restored = keep("Generate", kept, restore, [*kept.values(), about, shown])
     keep_result("Generate", restored, [shown], [drawn.success])
@@ -171,9 +171,10 @@ def class_menu(library: Library, name: str, chosen: Any) -> Any:
 
 
 def class_names(library: Library, name: str) -> list[str]:
-    """The names of the classes that a model can be conditioned on."""
-    count = library.load(name).num_classes or 0
-    known = library.describe(name).class_names
+    """The names of the classes that a model can be conditioned on, by its card alone."""
+    meta = library.describe(name)
+    count = meta.hyperparameters.get("num_classes") or 0
+    known = meta.class_names
     return [known[i] if i < len(known) else str(i) for i in range(count)]
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import gradio as gr
 
-from flowgen.inference import KERNELS, METHODS, methods_of
+from flowgen.inference import KERNELS, METHODS
 from flowgen.library import Library
 from flowgen.ui import arguments, controls, view
 from flowgen.ui.boxes import kept_box
+from flowgen.ui.cost import TAKE_SIZES, cost_line, forecast, price
 from flowgen.ui.events import on_page
 from flowgen.ui.examples import FILL, boxes_of, example_row
 from flowgen.ui.filling import Shown, show
@@ -19,7 +20,7 @@ from flowgen.ui.inpaint_endpoint import offer_inpaint
 from flowgen.ui.kept import Asked, keep, keep_result
 from flowgen.ui.limits import LIMITS
 from flowgen.ui.look import connect
-from flowgen.ui.pace import PRESETS, Paces, expected
+from flowgen.ui.pace import PRESETS, Pace, Paces
 from flowgen.ui.picture import picture_box
 from flowgen.ui.recipe import read_recipe
 from flowgen.ui.stops import Stops
@@ -27,12 +28,6 @@ from flowgen.ui.stops import Stops
 __all__ = ["build"]
 
 FIRST_PRESET = "Fast"
-
-# Sizes arrive after a measurement, and by then the visitor may have set others: theirs stand.
-TAKE_SIZES = """(cost, preset, num, steps) => {
-    const plan = /data-preset="(.+?)" data-num="(.+?)" data-steps="(.+?)"/.exec(cost);
-    return plan && plan[1] === preset ? [Number(plan[2]), Number(plan[3])] : [num, steps];
-}"""
 
 
 def build(library: Library) -> None:
@@ -63,7 +58,7 @@ def build(library: Library) -> None:
                 with gr.Accordion("Advanced", open=False, elem_id="inpaint-advanced"):
                     seed = controls.seed_box("inpaint-seed")
                     groups, knobs = _knobs(method.value)
-                cost = gr.HTML(view.note(""), elem_id="inpaint-cost", apply_default_css=False)
+                cost = cost_line()
                 with gr.Row():
                     run = gr.Button("Fill in", variant="primary", elem_id="inpaint-run", elem_classes="fg-run")
                     stop = gr.Button("Stop", variant="stop", elem_id="inpaint-stop", elem_classes="fg-run")
@@ -93,9 +88,16 @@ def build(library: Library) -> None:
         yield from show(library, name, value, method, asked, chosen, check=partial(stops.check, request))
 
     def plan(name: str, method: str, preset: str) -> tuple[int, int]:
-        fitting = methods_of(library.load(arguments.model(library, name).name))
-        pace = paces.of(name, arguments.choice("method", method, fitting))
+        _, _, pace = measure(name, method)
         return pace.plan(PRESETS[arguments.choice("preset", preset, PRESETS)])
+
+    def measure(name: str, method: str) -> tuple[str, str, Pace]:
+        meta = arguments.model(library, name)
+        method = arguments.choice("method", method, arguments.methods(meta))
+        return name, method, paces.of(name, method)
+
+    def learn(measured: tuple[str, str, Pace]) -> None:
+        paces.learn(*measured)
 
     def begin(request: gr.Request) -> None:
         stops.begin(request)
@@ -107,7 +109,7 @@ def build(library: Library) -> None:
         return boxes_of(FILL, chosen, arguments.model(library, name))[0]
 
     def offer(name: str, method: str, preset: str | None, num: Any, steps: Any) -> list[Any]:
-        fitting = methods_of(library.load(arguments.model(library, name).name))
+        fitting = arguments.methods(arguments.model(library, name))
         menu: dict[str, Any] = gr.update(choices=_titled(fitting))  # the visitor may have chosen another meanwhile
         if method not in fitting:
             method, menu = fitting[0], menu | {"value": fitting[0]}
@@ -118,7 +120,7 @@ def build(library: Library) -> None:
         if not asked.values:
             return [gr.skip()] * (len(kept) + 2 + len(groups))
         meta = asked.get("model", lambda name: arguments.model(library, name), library.describe(model.value))
-        fitting = methods_of(library.load(meta.name))
+        fitting = arguments.methods(meta)
         one = asked.get("method", lambda value: arguments.choice("method", value, fitting), fitting[0])
         own = None if asked.values.get("preset") is None else asked.of("preset", preset)
         each = [asked.of(name, control) for name, control in kept.items() if name not in chosen_apart]
@@ -131,41 +133,50 @@ def build(library: Library) -> None:
         ]  # fmt: skip
 
     def choose(name: str, method: str, preset: str | None, num: Any, steps: Any) -> list[Any]:
+        fitting = arguments.methods(arguments.model(library, name))
+        if arguments.choice("method", method, METHODS) not in fitting:
+            return [gr.skip()] * (3 + len(groups))  # the model's own are on their way, with all that belongs to them
         reckoned = reckon(name, method, preset, num, steps)
-        groups = (gr.update(visible=each == method) for each in METHODS)
-        return [_about(method), gr.update(visible=_takes_steps(method)), *groups, reckoned]
+        visible = (gr.update(visible=each == method) for each in METHODS)
+        return [_about(method), gr.update(visible=_takes_steps(method)), *visible, reckoned]
 
-    def reckon(name: str, method: str, preset: str | None, num: Any, steps: Any) -> str:
-        name, method = arguments.model(library, name).name, arguments.choice("method", method, METHODS)
+    def reckon(name: str, method: str, preset: str | None, num: Any, steps: Any) -> Any:
+        meta, method = arguments.model(library, name), arguments.choice("method", method, METHODS)
+        if method not in arguments.methods(meta):
+            return gr.skip()  # as above
         if preset is not None:
-            return forecast(paces, name, method, arguments.choice("preset", preset, PRESETS))
+            return forecast(paces, meta.name, method, arguments.choice("preset", preset, PRESETS))
         num, steps = arguments.whole("num", num, 1, LIMITS.variants), arguments.whole("steps", steps, 1, LIMITS.steps)
-        return view.note(f"{expected(paces, name, method, num, steps)}.")
+        return price(paces, meta.name, method, num, steps)
 
     def recall(value: Any) -> list[Any]:
         return restore({"values": asked_of(library, value)})
 
     looked = connect(box, library, model, paint=True)
     size = [preset, num, steps]
-    reckonings = [
-        on_page(model.input, offer, [model, method, *size], [method, about, steps, *groups, cost], works=True),
-        on_page(method.input, choose, [model, method, *size], [about, steps, *groups, cost], works=True),
-        on_page(preset.input, reckon, [model, method, *size], cost, works=True),
-    ]
+    asked = [model, method, *size]
     chosen_apart = {"model": model, "picture": box, "method": method, "preset": preset}
     settings = {f"{kernel}.{field}": knob for (kernel, field), knob in knobs.items()}
     kept = chosen_apart | {"num": num, "steps": steps, "seed": seed} | settings
     restorable = [*kept.values(), about, *groups, shown]
     restored = keep("Inpaint", kept, restore, restorable)
     recalled = on_page(looked.then, recall, box, restorable)
-    reckonings.append(on_page(recalled.then, reckon, [model, method, *size], cost, works=True))
+    measured = on_page(cost.measure, measure, [model, method], None, works=True, unasked=True, done=learn, latest=True)
+    reckonings = [
+        on_page(model.input, offer, asked, [method, about, steps, *groups, cost], latest=True),
+        on_page(method.input, choose, asked, [about, steps, *groups, cost], latest=True),
+        *(on_page(after, reckon, asked, cost, latest=True) for after in (preset.input, recalled.then, measured.then)),
+    ]
     if model.value and restored is not None:
-        reckonings.append(on_page(restored.then, reckon, [model, method, *size], cost, works=True))
+        reckonings.append(on_page(restored.then, reckon, asked, cost))
+    held = f"'{method.elem_id}'"
+    model.input(None, model, None, js=f"(name) => flowgen.hold({held}, name)", api_visibility="private")
+    reckonings[0].then(None, js=f"() => flowgen.release({held})", api_visibility="private")
     for reckoned in reckonings:
         reckoned.then(None, [cost, *size], [num, steps], js=TAKE_SIZES, api_visibility="private")
     for slider in (num, steps):
         own = slider.input(None, None, preset, js="() => null", api_visibility="private")
-        on_page(own.then, reckon, [model, method, *size], cost, works=True)
+        on_page(own.then, reckon, asked, cost, latest=True)
     begun = on_page(run.click, begin, None, None)
     inputs = [model, box, method, *size, seed, *knobs.values()]
     on_page(begun.then, inpaint, inputs, [shown, gallery], works=True)
@@ -175,17 +186,6 @@ def build(library: Library) -> None:
     keep_result("Inpaint", restored, [shown, gallery], [gallery.change])  # it is there once a run has ended
     on_page(stop.click, end, None, None)
     offer_inpaint(library)
-
-
-def forecast(paces: Paces, name: str, method: str, preset: str) -> str:
-    """What a preset comes to, in words, and in attributes from which the sliders take it."""
-    wanted = PRESETS[preset]
-    pace = paces.of(name, method)
-    num, steps = pace.plan(wanted)
-    fits = pace.seconds(num, steps) <= wanted.seconds
-    promise = f"{preset} answers within {wanted.seconds:.0f} s" if fits else "This method is slow, even in a few steps"
-    text = f"{promise}: {expected(paces, name, method, num, steps)}."
-    return f'<div data-preset="{preset}" data-num="{num}" data-steps="{steps}">{view.note(text)}</div>'
 
 
 def asked_of(library: Library, value: Any) -> dict[str, Any]:
@@ -199,7 +199,7 @@ def asked_of(library: Library, value: Any) -> dict[str, Any]:
 
 
 def _method_menu(library: Library, name: str | None) -> gr.Dropdown:
-    fitting = methods_of(library.load(name)) if name else list(METHODS)
+    fitting = arguments.methods(library.describe(name)) if name else list(METHODS)
     return gr.Dropdown(_titled(fitting), value=fitting[0], label="Method", elem_id="inpaint-method")
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from flowgen.data.pictures import mask_to_known, to_levels
 from flowgen.errors import FlowgenError
 from flowgen.hyperparameters import configure
-from flowgen.inference import METHODS, Recorder, complete, methods_of
+from flowgen.inference import METHODS, Recorder, complete
 from flowgen.library import Library
 from flowgen.ui import arguments, controls, files, view
 from flowgen.ui.events import endpoint
@@ -28,7 +28,7 @@ def check_settings(library: Library, model: str, method: Any, num: Any, steps: A
         BadArgument: naming the setting.
     """
     arguments.choice("method", method, METHODS)
-    fitting = methods_of(library.load(model))
+    fitting = arguments.methods(arguments.model(library, model))
     if method not in fitting:
         offer = ", ".join(fitting)
         raise BadArgument("method", f"method {method} does not fit the model {model}; these do: {offer}.")
@@ -51,7 +51,7 @@ def read_request(
         known = mask_to_known(arguments.open_upload("mask", mask), picture.size, meta.event_shape)
     except FlowgenError as error:
         raise BadArgument("mask", str(error)) from None
-    chosen = methods_of(library.load(model), known)[0] if method is None else method
+    chosen = arguments.methods(meta, known)[0] if method is None else method
     check_settings(library, model, chosen, num, steps, seed)
     settings = _read_options(chosen, options)
     return to_levels(picture, meta.event_shape, levels=meta.levels), known, chosen, settings

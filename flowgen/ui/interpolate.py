@@ -2,14 +2,18 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Literal
 
 import gradio as gr
 from torch import Tensor
 
+from flowgen.checkpoint import Meta
 from flowgen.data import to_bytes
 from flowgen.data.pictures import to_levels
+from flowgen.errors import FlowgenError
 from flowgen.inference.interpolate import interpolate as walk
+from flowgen.interruption import Check, Interrupted, interruptible
 from flowgen.library import Library
 from flowgen.ui import arguments, controls, files, view
 from flowgen.ui.boxes import kept_box, sample_seed
@@ -20,6 +24,7 @@ from flowgen.ui.limits import LIMITS
 from flowgen.ui.links import NO_LINK, copy_link
 from flowgen.ui.look import connect
 from flowgen.ui.picture import picture_box, read_box
+from flowgen.ui.stops import Stops
 
 __all__ = ["build"]
 
@@ -36,6 +41,7 @@ def build(library: Library) -> None:
         "Two images, and the way between them. The model turns both into noise, walks from one to the other there, and "
         "turns each step back into an image: <b>what lies between a 3 and an 8?</b>"
     )
+    stops = Stops()
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=280, elem_classes="fg-panel"):
             model = controls.model_menu(library, "interpolate-model")
@@ -44,7 +50,9 @@ def build(library: Library) -> None:
                 end = picture_box("To", "interpolate-end")
             examples = example_row(WALK, "interpolate-examples")
             frames = gr.Slider(3, LIMITS.frames, 12, step=1, label="Number of images", elem_id="interpolate-frames")
-            run = gr.Button("Walk", variant="primary", elem_id="interpolate-run", elem_classes="fg-run")
+            with gr.Row():
+                run = gr.Button("Walk", variant="primary", elem_id="interpolate-run", elem_classes="fg-run")
+                stop = gr.Button("Stop", variant="stop", elem_id="interpolate-stop", elem_classes="fg-run")
         with gr.Column(scale=8, min_width=320):
             shown = gr.HTML(
                 view.blank("Give it two images, or draw two samples, and press Walk."),
@@ -52,8 +60,14 @@ def build(library: Library) -> None:
                 apply_default_css=False,
             )
 
-    def interpolate(name: str, start: Any, end: Any, frames: Any) -> Iterator[str]:
-        yield from show(library, name, start, end, frames)
+    def interpolate(request: gr.Request, name: str, start: Any, end: Any, frames: Any) -> Iterator[str]:
+        yield from show(library, name, start, end, frames, check=partial(stops.check, request))
+
+    def set_out(request: gr.Request) -> None:
+        stops.begin(request)
+
+    def leave_off(request: gr.Request) -> None:
+        stops.ask(request)
 
     def take(chosen: Any, name: str) -> list[Any]:
         return boxes_of(WALK, chosen, arguments.model(library, name))
@@ -68,33 +82,49 @@ def build(library: Library) -> None:
 
     connect(start, library, model)
     connect(end, library, model)
-    walked = on_page(run.click, interpolate, [model, start, end, frames], shown, works=True)
     taken = on_page(examples.click, take, [examples, model], [start, end])
-    walked_too = on_page(taken.success, interpolate, [model, start, end, frames], shown, works=True)
+    ways = []
+    for asked in (run.click, taken.success):
+        begun = on_page(asked, set_out, None, None)
+        ways.append(on_page(begun.then, interpolate, [model, start, end, frames], shown, works=True).success)
+    on_page(stop.click, leave_off, None, None)
     kept = {"model": model, "start": start, "end": end, "frames": frames}
     restored = keep("Interpolate", kept, restore, [*kept.values(), shown])
-    keep_result("Interpolate", restored, [shown], [walked.success, walked_too.success])
+    keep_result("Interpolate", restored, [shown], ways)
     offer_interpolate(library)
 
 
-def show(library: Library, name: str, start: Any, end: Any, frames: Any) -> Iterator[str]:
-    """Both ways as the page shows them, one after the other."""
+def show(library: Library, name: str, start: Any, end: Any, frames: Any, *, check: Check) -> Iterator[str]:
+    """Both ways as the page shows them, one after the other; once `check` has ended it, what there is is the result."""
     meta = arguments.model(library, name)
     num = arguments.whole("number of images", frames, 2, LIMITS.frames)
-    first, last = (read_box(value, meta.event_shape, meta.levels).levels for value in (start, end))
+    first, last = (_read_end(side, value, meta) for side, value in (("From", start), ("To", end)))
     yield view.results(view.status("turning both images into noise", 0.0))
     model, parts, started = library.load(name), list[str](), time.monotonic()
     for done, path in enumerate(PATHS):
         if done:
             to_go = f"{time.monotonic() - started:.1f} s to go"  # the other way takes as long
             yield view.results(view.status(f"one way of two · {to_go}", 0.5), *parts)
-        levels = to_bytes(walk(model, first, last, num, path=path), meta.levels)
+        try:
+            with interruptible(check):
+                levels = to_bytes(walk(model, first, last, num, path=path), meta.levels)
+        except Interrupted as why:
+            yield view.results(view.status("stopped after one way of two"), *parts) if parts else view.blank(str(why))
+            return
         parts += _way(path, levels, meta.levels)
     seeds = [sample_seed(value, name) for value in (start, end)]
     link = NO_LINK
     if None not in seeds:
         link = copy_link("Interpolate", model=name, start=seeds[0], end=seeds[1], frames=num)
     yield view.results(*parts, f'<div class="fg-links">{link}</div>')
+
+
+def _read_end(side: str, value: Any, meta: Meta) -> Tensor:
+    """The image in one of the two boxes, whose name stands in a refusal."""
+    try:
+        return read_box(value, meta.event_shape, meta.levels).levels
+    except FlowgenError as error:
+        raise FlowgenError(f"{side}: {error}") from None
 
 
 def _way(path: Path, levels: Tensor, num_levels: int) -> list[str]:

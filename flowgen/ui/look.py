@@ -41,7 +41,9 @@ def connect(box: gr.HTML, library: Library, model: gr.Dropdown, *, paint: bool =
     def look(value: Any, name: str) -> Value:
         return or_why_not(see_upload, library, name, value)
 
-    def look_again(value: Any, name: str) -> Value:
+    def look_again(value: Any, name: str) -> Any:
+        if is_blank(value):  # a picture may be on its way, and must not be answered with none
+            return gr.skip()
         return or_why_not(see_again, library, name, value)
 
     def look_at_crop(value: Any, name: str) -> Value:
@@ -81,6 +83,11 @@ def or_why_not(see: Callable[[Library, str, Value], Value], library: Library, na
         return there | see(library, name, there | new) | NOTHING_NEW
     except FlowgenError as error:
         return there | {"trouble": str(error)} | NOTHING_NEW
+
+
+def is_blank(value: Any) -> bool:
+    """Whether there is nothing that another model could look at."""
+    return not (isinstance(value, dict) and (value.get("picture") or value.get("file")))
 
 
 def see_upload(library: Library, name: str, value: Value) -> Value:

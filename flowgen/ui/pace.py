@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from flowgen.data import to_bytes
-from flowgen.errors import FlowgenError
 from flowgen.inference import METHODS, Recorder, complete
 from flowgen.inference.inpaint import SEARCH_STEPS
 from flowgen.inference.memory import bytes_per_image
@@ -96,11 +95,20 @@ class Paces:
         self._measured: dict[tuple[str, str], Pace] = {}
 
     def of(self, name: str, method: str) -> Pace:
-        """The pace of a method with its usual settings."""
-        key = (name, method)
-        if key not in self._measured:
-            self._measured[key] = _measure(self.library.load(name), method)
-        return self._measured[key]
+        """The pace of a method with its usual settings; measuring it is work, and waits in line."""
+        pace = self.known(name, method)
+        if pace is None:
+            pace = self.learn(name, method, _measure(self.library.load(name), method))
+        return pace
+
+    def known(self, name: str, method: str) -> Pace | None:
+        """The same, if it has been measured."""
+        return self._measured.get((name, method))
+
+    def learn(self, name: str, method: str, pace: Pace) -> Pace:
+        """Remember what was measured, here or in another process."""
+        self._measured[name, method] = pace
+        return pace
 
 
 def _measure(model: Any, method: str) -> Pace:
@@ -134,12 +142,8 @@ def _measure(model: Any, method: str) -> Pace:
     return Pace(start, early, late, picture, finish, halves=halves)
 
 
-def expected(paces: Paces, name: str, method: str, num: int, steps: int) -> str:
+def expected(pace: Pace, num: int, steps: int) -> str:
     """What to tell a visitor before the run."""
-    try:
-        pace = paces.of(name, method)
-    except FlowgenError as error:
-        return str(error)
     each = "a step a row" if pace.fixed is not None else f"{steps} steps"
     variants = "1 variant" if num == 1 else f"{num} variants"
     return f"{variants}, {each}: about {max(1.0, pace.seconds(num, steps)):.0f} s on this machine"

@@ -73,8 +73,11 @@ function paint(under) {
 
 // Show what the server (or nobody yet) put into props.value.
 function load() {
-  const { picture, mask: painted } = current();
-  const marks = (length) => Uint8Array.from({ length }, (_, i) => (painted?.[i] === "1" ? 1 : 0));
+  const { picture } = current();
+  const marks = (length) => {
+    const painted = current().mask; // by now, and not by when the picture came
+    return Uint8Array.from({ length }, (_, i) => (painted?.[i] === "1" ? 1 : 0));
+  };
   showFrame();
   if (picture && picture === loaded) {
     const next = marks(mask.length);
@@ -96,12 +99,13 @@ function load() {
   }
   const image = new Image();
   image.onload = () => {
+    if (loaded !== picture) return; // another one has come since
     canvas.width = image.width;
     canvas.height = image.height;
     context.drawImage(image, 0, 0);
     pixels = context.getImageData(0, 0, image.width, image.height);
     mask = marks(image.width * image.height);
-    if (current().drawn && past.length === 0 && !painted) startDrawing();
+    if (current().drawn && past.length === 0 && !current().mask) startDrawing();
     draw();
     followFrame();
   };

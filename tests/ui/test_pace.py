@@ -68,7 +68,7 @@ def test_every_method_has_a_pace(method: str, small: Library) -> None:
     num, steps = pace.plan(PRESETS["Fast"])
     assert pace.seconds(num, steps) > 0
     assert (pace.fixed is None) == hasattr(METHODS[method], "step")
-    said = expected(paces, name, method, num, steps)
+    said = expected(pace, num, steps)
     assert said.startswith(f"{num} variant")
     assert "on this machine" in said
 

@@ -11,7 +11,7 @@ from flowgen.errors import FlowgenError
 from flowgen.interruption import Check
 from flowgen.library import Library
 from flowgen.ui import filling, generate, interpolate
-from flowgen.ui.picture import filled
+from flowgen.ui.picture import empty, filled
 from flowgen.ui.stops import Stopped
 
 
@@ -71,12 +71,34 @@ def test_a_run_of_inpainting_keeps_what_came_before_its_stop(library: Library, m
 
 def test_a_walk_says_what_it_does_and_how_long_the_second_way_will_take(library: Library, mnist: Images) -> None:
     ends = [filled(levels, 256, "a digit") for levels in mnist.levels[:2]]
-    first, half, last = interpolate.show(library, "gray", *ends, 3)
+    first, half, last = interpolate.show(library, "gray", *ends, 3, check=lambda: None)
     assert "noise" in first
     assert re.search(r"one way of two · \d+\.\d s to go", half)
     assert half.count("fg-strip") == 1
     assert last.count("fg-strip") == 2
     assert "fg-bar" not in last
+
+
+def test_a_walk_that_is_stopped_keeps_the_way_it_has_gone(library: Library, mnist: Images) -> None:
+    ends = [filled(levels, 256, "a digit") for levels in mnist.levels[:2]]
+
+    def go(check: Check) -> Iterator[str]:
+        return interpolate.show(library, "gray", *ends, 3, check=check)
+
+    *_, first = go(stop_after(0))
+    assert "Stopped before anything had come." in first
+    *_, last = go(stop_after(round(0.7 * times_asked(go))))
+    assert "stopped after one way of two" in last
+    assert last.count("fg-strip") == 1
+    assert "fg-bar" not in last
+
+
+@pytest.mark.parametrize(("side", "other"), [("From", 1), ("To", 0)])
+def test_a_walk_says_which_picture_is_missing(library: Library, mnist: Images, side: str, other: int) -> None:
+    ends = [empty(), empty()]
+    ends[other] = filled(mnist.levels[0], 256, "a digit")
+    with pytest.raises(FlowgenError, match=f"^{side}: There is no picture yet"):
+        next(interpolate.show(library, "gray", *ends, 3, check=lambda: None))
 
 
 def fill_in(library: Library, mnist: Images, mask: str, method: str = "in_order") -> Iterator[str]:

@@ -15,6 +15,7 @@ from flowgen.commands.smoke import probes
 from flowgen.ui.zerogpu import on_gpu, seconds_of
 
 from .conftest import PATIENCE, ROOT, change, serve
+from .raw import Visitor
 from .test_page import choose_model, set_number
 
 
@@ -57,6 +58,14 @@ def test_a_sentence_comes_out_of_the_other_process(space: str, digit: Path, tmp_
             "ordered", handle_file(digit), handle_file(tmp_path / "top.png"), "in_order", 1, 1, api_name="/inpaint"
         )
     client.close()
+
+
+def test_a_pace_measured_in_another_process_is_known_in_this_one(space: str, lent: Path) -> None:
+    with Visitor(space) as visitor:
+        assert visitor.ask("page_measure", ["gray", "mala"])["success"]
+        line = visitor.ask("page_reckon", ["gray", "mala", "Fast", 4, 100])["output"]["data"][0]
+    assert 'data-preset="Fast"' in line
+    assert "reckon" not in asked(lent), "which computes nothing"
 
 
 @pytest.mark.browser
