@@ -111,9 +111,9 @@ def test_keys_alone_sample_and_fill_in(visit: Visit) -> None:
     for key in ("ArrowUp", "Space", "ArrowRight", "Space", "ArrowRight", "Space"):
         page.keyboard.press(key)
     assert hidden(page, "inpaint-picture") > 0
-    tab_to(page, "#inpaint-steps input[type=number]")
+    tab_to(page, "#inpaint-num input[type=number]")
     page.keyboard.press("Control+a")
-    page.keyboard.type("20")
+    page.keyboard.type("2")
     tab_to(page, "#inpaint-run")
     page.keyboard.press("Enter")
     expect(page.locator("#inpaint-result .fg-verdict")).to_be_visible()
