@@ -1,6 +1,7 @@
 """The tab that fills in what was painted over."""
 
 import inspect
+import json
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -170,7 +171,13 @@ def build(library: Library) -> None:
     if model.value and restored is not None:
         reckonings.append(on_page(restored.then, reckon, asked, cost))
     held = f"'{method.elem_id}'"
-    model.input(None, model, None, js=f"(name) => flowgen.hold({held}, name)", api_visibility="private")
+    model.input(
+        None,
+        model,
+        None,
+        js=f"(name) => flowgen.hold({held}, name, {json.dumps(model.value)})",
+        api_visibility="private",
+    )
     reckonings[0].then(None, js=f"() => flowgen.release({held})", api_visibility="private")
     for reckoned in reckonings:
         reckoned.then(None, [cost, *size], [num, steps], js=TAKE_SIZES, api_visibility="private")

@@ -31,8 +31,9 @@
   // was open opens again.
   const asked = {};
   const open = {};
-  window.flowgen.hold = (id, choice) => {
+  window.flowgen.hold = (id, choice, first) => {
     const menu = document.getElementById(id);
+    asked[id] ??= first;
     if (!menu || asked[id] === choice) return;
     asked[id] = choice;
     open[id] ||= menu.contains(document.activeElement);

@@ -37,12 +37,13 @@ def test_who_waits_is_told_the_place_and_can_go_on_choosing(
         expect(stop).to_have_css("color", LIVE)
         open_tab(page, "Inpaint")
         expect(place).to_be_in_viewport(ratio=1)
+        choose_model(page, "inpaint", "gray")
+        expect(page.locator("#inpaint-method input")).to_have_value("Gradient ascent", timeout=5000)
         page.click("#inpaint-method input")
         page.get_by_role("option", name="pCN", exact=True).click()
         expect(page.locator("#inpaint-about")).to_contain_text("Crank-Nicolson", timeout=5000)
         leave(run)
         expect(place).to_be_hidden()
-        expect(page.locator("#inpaint-cost")).to_contain_text("answers within 5 s:")
 
 
 def test_a_menu_stays_shut_while_its_entries_are_on_their_way(visit: Visit, studio: str) -> None:
