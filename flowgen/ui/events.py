@@ -16,7 +16,7 @@ from flowgen.ui.refusals import polite, validator
 from flowgen.ui.spoken import spoken
 from flowgen.ui.zerogpu import on_gpu
 
-__all__ = ["endpoint", "on_page"]
+__all__ = ["MODEL_WORK", "endpoint", "on_page"]
 
 # Whatever computes with a model waits in this one line, so that requests do not fight for the processors.
 MODEL_WORK: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": LIMITS.concurrency}

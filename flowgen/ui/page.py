@@ -17,6 +17,7 @@ from flowgen.ui.limits import LIMITS
 from flowgen.ui.serving import application
 from flowgen.ui.theme import theme
 from flowgen.ui.tools import install
+from flowgen.ui.work_queue import queue_work
 
 __all__ = ["build", "launch"]
 
@@ -45,7 +46,7 @@ def build(library: Library) -> gr.Blocks:
                     tab(library)
         keep_tab(tabs, each)
         gr.HTML(view.note(house_rules()), elem_id="house-rules", apply_default_css=False)
-    page.queue(max_size=LIMITS.queue, api_open=False)
+    queue_work(page)
     return page
 
 

@@ -14,6 +14,7 @@ from flowgen.errors import FlowgenError
 from flowgen.library import Library
 from flowgen.ui import arguments
 from flowgen.ui.cache import folder
+from flowgen.ui.limits import LIMITS
 
 __all__ = ["readiness"]
 
@@ -48,8 +49,8 @@ def _models(library: Library) -> list[str]:
 
 
 def _waiting(queue: Queue) -> dict[str, Any]:
-    waiting, most = len(queue), queue.max_size
-    if most is not None and waiting >= most:
+    waiting, most = len(queue), LIMITS.queue
+    if waiting >= most:
         raise FlowgenError(f"The queue is full: {waiting} requests wait. Try again in a little while.")
     return {"now": waiting, "most": most}
 

@@ -299,7 +299,7 @@ def test_nobody_gets_around_the_queue(studio: str) -> None:
     [
         (np.zeros((28, 28), np.uint8), "nothing to fill in"),
         (np.full((28, 28), 255, np.uint8), "covers everything"),
-        (np.full((27, 28), 255, np.uint8), "one size"),
+        (np.full((27, 28), 255, np.uint8), "make it as large"),
     ],
     ids=["empty", "full", "of another size"],
 )

@@ -17,6 +17,7 @@ from flowgen.interruption import Interrupted, checkpoint, interruptible
 from flowgen.library import Library
 from flowgen.ui import job
 from flowgen.ui.job import Job, Left, attended
+from flowgen.ui.limits import LIMITS
 from flowgen.ui.pace import Paces
 
 from .raw import Visitor, box
@@ -107,6 +108,22 @@ def test_the_worker_is_free_within_a_second(studio: str, digit: Path, end: Calla
         if seconds[-1] < 1:
             return
     pytest.fail(f"the next visitor waited {seconds} s")
+
+
+def test_a_full_queue_lets_a_stop_through(studio: str, digit: Path) -> None:
+    run, visitors = Running(studio, digit), [Visitor(studio) for _ in range(LIMITS.queue)]
+    try:
+        for visitor in visitors:
+            assert visitor.join("page_draw", ["gray"]).status_code == 200
+        turned_away = run.next.join("page_draw", ["gray"])
+        assert (turned_away.status_code, turned_away.json()["detail"]) == (503, "Queue is full. 32 wait, and 32 may.")
+        assert run.next.ask("page_reckon", ["gray", "mala", None, 4, 100])["success"], "what is no work"
+        stop(run)
+        assert [message["msg"] for message in visitors[-1].messages()][-1] == "process_completed"
+    finally:
+        run.close()
+        for visitor in visitors:
+            visitor.http.close()
 
 
 def test_a_forged_session_hash_ends_nobodys_run(studio: str, digit: Path) -> None:

@@ -34,7 +34,7 @@ def test_the_studio_is_ready(studio: str) -> None:
 
 
 def ask(library: Library, waiting: int = 0) -> tuple[int, dict[str, Any]]:
-    queue: Any = type("Queue", (), {"max_size": 32, "__len__": lambda self: waiting})()
+    queue: Any = type("Queue", (), {"__len__": lambda self: waiting})()
     with TestClient(Starlette(routes=[readiness(library, lambda: queue)])) as client:
         answer = client.get("/ready")
     return answer.status_code, answer.json()
