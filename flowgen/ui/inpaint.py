@@ -89,16 +89,16 @@ def build(library: Library) -> None:
         yield from show(library, name, value, method, asked, chosen, check=partial(stops.check, request))
 
     def plan(name: str, method: str, preset: str) -> tuple[int, int]:
-        _, _, pace = measure(name, method)
-        return pace.plan(PRESETS[arguments.choice("preset", preset, PRESETS)])
+        method = arguments.choice("method", method, arguments.methods(arguments.model(library, name)))
+        return paces.of(name, method).plan(PRESETS[arguments.choice("preset", preset, PRESETS)])
 
-    def measure(name: str, method: str) -> tuple[str, str, Pace]:
-        meta = arguments.model(library, name)
-        method = arguments.choice("method", method, arguments.methods(meta))
-        return name, method, paces.of(name, method)
+    def measure(name: str, method: str) -> tuple[str, str, Pace] | None:
+        fits = method in arguments.methods(arguments.model(library, name))
+        return (name, method, paces.of(name, method)) if fits else None  # else the model's own are on their way
 
-    def learn(measured: tuple[str, str, Pace]) -> None:
-        paces.learn(*measured)
+    def learn(measured: tuple[str, str, Pace] | None) -> None:
+        if measured is not None:
+            paces.learn(*measured)
 
     def begin(request: gr.Request) -> None:
         stops.begin(request)

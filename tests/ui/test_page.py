@@ -320,7 +320,7 @@ def test_the_hole_can_be_mended(visit: Visit, digit: Path) -> None:
     box.get_by_text("Eraser").click()
     stroke(page, "inpaint-picture", 0.3)
     assert hidden(page, "inpaint-picture") == 0
-    box.get_by_text("Invert").click()
+    box.get_by_text("Invert", exact=True).click()
     assert hidden(page, "inpaint-picture") == 100
     box.get_by_text("Clear").click()
     assert hidden(page, "inpaint-picture") == 0
@@ -406,7 +406,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(visit: Visit, tmp_path: Path,
     upload(page, "inpaint-picture", digit)
     page.click("#inpaint-run")
     expect(page.get_by_text("Nothing is hidden")).to_be_visible()
-    page.locator("#inpaint-picture").get_by_text("Invert").click()
+    page.locator("#inpaint-picture").get_by_text("Invert", exact=True).click()
     page.click("#inpaint-run")
     expect(page.get_by_text("Everything is hidden")).to_be_visible()
     expect(page.locator("#inpaint-result")).to_contain_text("press Fill in")  # as before

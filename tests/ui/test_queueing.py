@@ -56,6 +56,7 @@ def test_a_method_of_the_model_before_changes_nothing_while_the_new_ones_are_on_
         changed = visitor.ask("page_choose", ["gray", "raster_smc", "Fast", 4, 100])["output"]["data"]
         assert len(changed) == len(visitor.functions()["page_choose"]["outputs"])
         assert not any("value" in each or "visible" in each for each in changed)
+        assert visitor.ask("page_measure", ["gray", "raster_smc"])["success"], "and nobody is told off for it"
 
 
 def test_menus_answer_while_others_compute_and_a_pace_is_measured_in_its_turn(studio: str, digit: Path) -> None:
