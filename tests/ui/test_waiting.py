@@ -44,6 +44,7 @@ def test_who_waits_is_told_the_place_and_can_go_on_choosing(
         expect(page.locator("#inpaint-about")).to_contain_text("Crank-Nicolson", timeout=5000)
         leave(run)
         expect(place).to_be_hidden()
+        expect(page.locator("#inpaint-cost")).to_contain_text("answers within 5 s:", timeout=PATIENCE)
 
 
 def test_a_menu_stays_shut_while_its_entries_are_on_their_way(visit: Visit, studio: str) -> None:
