@@ -18,6 +18,7 @@ for (const [name, value] of [
   const address = new URLSearchParams(location.search);
   const ready = new Set();
   const early = {};
+  let touched = false;
 
   // A browser may refuse to store; then a refresh forgets, and all else goes on.
   const stored = () => {
@@ -122,9 +123,12 @@ for (const [name, value] of [
         return nothing;
       }
     },
-    choose: (tab) => void (ready.has("tabs") && store({ ...stored(), tab })),
+    // Before that, a tab is the page's own first one, unless a hand has chosen it.
+    choose: (tab) => void ((ready.has("tabs") || touched) && store({ ...stored(), tab })),
     chosen: () => [address.get("tab") || stored().tab || ""],
   });
+
+  document.addEventListener("click", (event) => void (touched ||= Boolean(event.target.closest("[role=tab]"))), true);
 
   document.addEventListener("click", (event) => {
     const language = event.target.closest("a[data-lang]");

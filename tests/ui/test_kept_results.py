@@ -1,10 +1,11 @@
 """The last result of each tab outlives the page, in the browser alone."""
 
 import re
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from .conftest import PATIENCE, Visit
 from .test_editor import BOX, photograph
@@ -53,6 +54,19 @@ def wait_until_kept(page: Page, tab: str, text: str) -> None:
             return
         page.wait_for_timeout(100)
     pytest.fail(f"{text!r} of {tab} is not kept")
+
+
+def test_a_tab_chosen_before_the_server_has_answered_is_the_one_after_a_refresh(browser: Browser, studio: str) -> None:
+    with closing(browser.new_context()) as context:
+        page, held = context.new_page(), list[Route]()
+        page.route("**/gradio_api/queue/join*", lambda route: held.append(route))
+        page.goto(studio)
+        page.get_by_role("tab", name="Score", exact=True).click()
+        page.wait_for_function("(localStorage.flowgen || '').includes('Score')")
+        assert held
+        page.unroute_all()
+        page.reload()
+        expect(page.get_by_role("tab", name="Score", exact=True)).to_have_attribute("aria-selected", "true")
 
 
 def test_results_outlive_a_refresh_and_another_language_without_passing_the_server(visit: Visit, digit: Path) -> None:
