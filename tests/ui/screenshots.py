@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from playwright.sync_api import Page, sync_playwright
 
+from flowgen.ui.model_card import TEMPERATURES
 from tests.ui.conftest import DESKTOP, PATIENCE, PHONE, launch_chromium, serve
 
 ROOT = Path(__file__).parent.parent.parent
@@ -53,9 +54,14 @@ def score(page: Page, digits: list[Path]) -> None:
 
 
 def models(page: Page, digits: list[Path]) -> None:
+    page.wait_for_timeout(3000)  # the cards are made anew once the page has asked for them
     for name in ("gated_pixelcnn-mnist", "glow-mnist"):
-        page.click(f"[data-model={name}] [data-do=sample]")
-        page.wait_for_function(f"document.querySelectorAll('[data-model={name}] .fg-sheets figure').length >= 3")
+        card = page.locator(f"[data-model={name}]")
+        sheets, more = card.locator(".fg-sheets figure"), card.locator("[data-do=sample]")
+        while sheets.count() < len(TEMPERATURES):  # a slow machine draws a few at a time
+            if more.count() and more.is_enabled():
+                more.click()
+            page.wait_for_timeout(500)
 
 
 TABS: dict[str, Callable[[Page, list[Path]], None]] = {
