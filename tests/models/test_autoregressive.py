@@ -14,7 +14,7 @@ from flowgen import rng
 from flowgen.data import to_bytes
 from flowgen.errors import FlowgenError
 from flowgen.models import ImageModel
-from flowgen.models.autoregressive import Autoregressive
+from flowgen.models.autoregressive import AT_ONCE, Autoregressive
 from flowgen.models.factors import FACTORS, cdf, icdf
 from flowgen.models.gated_pixelcnn import GatedPixelCNN
 from flowgen.models.pixelcnn import PixelCNN
@@ -136,6 +136,17 @@ def test_the_masses_of_all_images_sum_to_one(model: Autoregressive) -> None:
     mass = model.log_mass(every_image(model)).exp()
     assert abs(mass.sum().item() - 1) < 1e-9
     assert mass.max() > 3 * mass.min()  # and they are not all alike
+
+
+@pytest.mark.parametrize("num", [1, AT_ONCE, AT_ONCE + 1, 2 * AT_ONCE + 5])
+def test_however_many_images_are_scored_each_has_its_own_mass(classy: Autoregressive, num: int) -> None:
+    """Without gradients they go through the net a few at a time, with their labels."""
+    images = every_image(classy).repeat(2 * AT_ONCE, 1, 1, 1)[:num]
+    labels = torch.arange(num) % CLASSES
+    together, mixed = classy.bound(images, torch.empty(0), labels), classy.log_mass(images)
+    with torch.no_grad():
+        torch.testing.assert_close(classy.bound(images, torch.empty(0), labels), together)
+        torch.testing.assert_close(classy.log_mass(images), mixed)
 
 
 def test_samples_are_as_frequent_as_their_masses(model: Autoregressive) -> None:
