@@ -24,7 +24,8 @@ test: $(VENV)/development-$(NEEDS)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest -m 'not slow and not browser' --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest -m 'browser and not slow'
 
 # The long proofs: whole test sets, statistics, load. Their output is kept in docs/verify.txt.
 verify: $(VENV)/development-$(NEEDS)

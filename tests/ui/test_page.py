@@ -69,6 +69,17 @@ def set_number(page: Page, elem_id: str, value: int) -> None:
     field.press("Tab")
 
 
+def open_advanced(page: Page) -> None:
+    """Open what stands under Advanced, and wait until it is settled.
+
+    Gradio draws a closed accordion's fields when it is first opened, and sets each to its value some 100 ms after: what
+    is typed sooner than any hand could is lost.
+    """
+    page.locator("#inpaint-advanced").get_by_text("Advanced").click()
+    expect(page.locator("#inpaint-seed input")).to_be_visible()
+    page.wait_for_timeout(500)
+
+
 def decoded(image: Locator) -> np.ndarray:
     url = image.get_attribute("src") or ""
     with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as picture:
@@ -294,7 +305,7 @@ def test_the_methods_own_settings_are_under_advanced(visit: Visit) -> None:
     page.click("#inpaint-method input")
     page.get_by_role("option", name="HMC", exact=True).click()
     expect(page.locator("#inpaint-about")).to_contain_text("Hamiltonian")
-    page.locator("#inpaint-advanced").get_by_text("Advanced").click()
+    open_advanced(page)
     for field in dataclasses.fields(METHODS["hmc"]):
         expect(page.locator(f"#inpaint-hmc-{field.name}")).to_be_visible()
     expect(page.locator("#inpaint-mala-step_size")).to_be_hidden()

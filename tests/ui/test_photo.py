@@ -17,7 +17,7 @@ from flowgen.ui.picture import read_mask
 
 from .conftest import PHONE, Visit
 from .test_editor import BOX, away, do, drop, frame_of, photograph, seen
-from .test_page import SIZES, choose_model, decoded, fits, hidden, open_tab, set_number, stroke, upload
+from .test_page import SIZES, choose_model, decoded, fits, hidden, open_advanced, open_tab, set_number, stroke, upload
 
 pytestmark = pytest.mark.browser
 GALLERY = "#inpaint-gallery"
@@ -159,7 +159,7 @@ def test_variants_are_chosen_compared_saved_and_restored(
     upload(page, BOX, digit)
     stroke(page, BOX, 0.6)
     share = hidden(page, BOX)
-    page.locator("#inpaint-advanced").get_by_text("Advanced").click()
+    open_advanced(page)
     page.locator("#inpaint-seed input").fill("11")
     page.locator("#inpaint-seed input").press("Tab")
     fill_in(page, 3)
@@ -197,7 +197,7 @@ def test_variants_are_chosen_compared_saved_and_restored(
     expect(page.locator(f"#{BOX} .fg-caption")).to_have_text("restored: gray, seed 11, #2")
     expect(page.locator("#inpaint-model input")).to_have_value("gray")
     expect(page.locator("#inpaint-method input")).to_have_value("Langevin")
-    page.locator("#inpaint-advanced").get_by_text("Advanced").click()
+    open_advanced(page)
     expect(page.locator("#inpaint-seed input")).to_have_value("11")
     expect(page.locator("#inpaint-steps input[type=number]")).to_have_value("8")
     expect(page.locator("#inpaint-num input[type=number]")).to_have_value("3")
