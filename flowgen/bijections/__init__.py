@@ -9,6 +9,7 @@ from flowgen.bijections.mixture import MixtureCDF
 from flowgen.bijections.reshape import Flatten, Squeeze
 from flowgen.bijections.split import Split
 from flowgen.bijections.steps import Steps
+from flowgen.bijections.wavelet import haar, swap_halves
 
 __all__ = [
     "ActNorm",
@@ -32,4 +33,6 @@ __all__ = [
     "Split",
     "Squeeze",
     "Steps",
+    "haar",
+    "swap_halves",
 ]

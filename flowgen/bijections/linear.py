@@ -115,11 +115,13 @@ class InvertibleConv1x1(Bijection):
 
         z = W x,   W = P L (U + diag(sign * exp(log_s))),   log|det| = h w sum log_s
 
-    P is a fixed permutation, L unit lower and U strictly upper triangular; sign is fixed. W starts a random rotation.
+    P is a fixed permutation, L unit lower and U strictly upper triangular; sign is fixed. W starts as a random
+    rotation, or as what is given.
 
     Args:
         num_channels: c, or d for vectors.
-        generator: draws the rotation.
+        start: what W starts from, (c, c), invertible.
+        generator: draws the rotation, where no start is given.
     Shape:
         x, z: (b, c, h, w) or (b, d); log_det: (b,).
     References:
@@ -129,10 +131,15 @@ class InvertibleConv1x1(Bijection):
     permutation: Tensor
     sign: Tensor
 
-    def __init__(self, num_channels: int, *, generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self, num_channels: int, *, start: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> None:
         super().__init__()
-        rotation = torch.linalg.qr(torch.randn(num_channels, num_channels, generator=generator, dtype=torch.float64))[0]
-        p, lower, upper = torch.linalg.lu(rotation)
+        if start is None:
+            start = torch.linalg.qr(torch.randn(num_channels, num_channels, generator=generator, dtype=torch.float64))[
+                0
+            ]
+        p, lower, upper = torch.linalg.lu(start.double())
         dtype = torch.get_default_dtype()
         self.register_buffer("permutation", p.to(dtype))
         self.register_buffer("sign", upper.diagonal().sign().to(dtype))

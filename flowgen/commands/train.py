@@ -100,7 +100,10 @@ def _train(
     check_writable(output)
     images = load_images(dataset, flags, "train")
     hyperparameters = dataclasses.asdict(build_from(MODELS[recipe], flags))
-    meta = Meta(recipe, hyperparameters, images.event_shape, 256, dataset, images.class_names, version=__version__)
+    meta = Meta(
+        recipe, hyperparameters, images.event_shape, 256, dataset, images.class_names,
+        licence=DATASETS[dataset].licence, version=__version__,
+    )  # fmt: skip
     batches = Batches(images, settings.batch_size, settings.seed)
     track = _tracker(trackio, output.stem, hyperparameters) if trackio else None
     trainer = Trainer(

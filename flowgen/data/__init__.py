@@ -6,6 +6,7 @@ A data set is a frozen dataclass with `load(split) -> Images`, and one line in D
 from dataclasses import Field
 from typing import Any, ClassVar, Protocol
 
+from flowgen.data.celeba import CelebA
 from flowgen.data.cifar10 import CIFAR10
 from flowgen.data.fashion_mnist import FashionMNIST
 from flowgen.data.files import Split, data_root
@@ -17,6 +18,7 @@ __all__ = [
     "CIFAR10",
     "DATASETS",
     "MNIST",
+    "CelebA",
     "Dataset",
     "FashionMNIST",
     "ImageFolder",
@@ -34,6 +36,7 @@ class Dataset(Protocol):
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     light_on_dark: ClassVar[bool]  # whether uploads with a bright border are to be inverted, see pictures.to_levels
+    licence: ClassVar[str]  # of the weights of a model trained on it
 
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
@@ -46,5 +49,6 @@ DATASETS: dict[str, type[Dataset]] = {
     "mnist": MNIST,
     "fashion_mnist": FashionMNIST,
     "cifar10": CIFAR10,
+    "celeba": CelebA,
     "folder": ImageFolder,
 }

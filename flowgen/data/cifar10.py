@@ -54,6 +54,7 @@ class CIFAR10:
     """
 
     light_on_dark: ClassVar[bool] = False
+    licence: ClassVar[str] = "Apache-2.0"
 
     def load(self, split: Split) -> Images:
         """The images of one split, from FLOWGEN_DATA/cifar-10-batches-bin or FLOWGEN_DATA/cifar-10-batches-py."""

@@ -30,6 +30,7 @@ class FashionMNIST:
     """
 
     light_on_dark: ClassVar[bool] = True
+    licence: ClassVar[str] = "Apache-2.0"
 
     def load(self, split: Split) -> Images:
         """The images of one split, from FLOWGEN_DATA/FashionMNIST/raw."""

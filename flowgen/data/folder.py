@@ -38,6 +38,7 @@ class ImageFolder:
     channels: int = field(default=3, metadata={"help": "3 for colour, 1 for gray", "min": 1, "max": 3})
 
     light_on_dark: ClassVar[bool] = False
+    licence: ClassVar[str] = "Apache-2.0"
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):

@@ -29,6 +29,7 @@ class MNIST:
     """
 
     light_on_dark: ClassVar[bool] = True
+    licence: ClassVar[str] = "Apache-2.0"
 
     def load(self, split: Split) -> Images:
         """The images of one split, from FLOWGEN_DATA/MNIST/raw."""

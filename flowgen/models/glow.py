@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+import torch
+from torch import Tensor
+
 from flowgen.bijections import (
     ActNorm,
     AdditiveCoupling,
@@ -20,6 +23,8 @@ from flowgen.bijections import (
     Split,
     Squeeze,
     Steps,
+    haar,
+    swap_halves,
 )
 from flowgen.density import StandardNormal
 from flowgen.hyperparameters import check
@@ -38,6 +43,10 @@ class Glow:
     keeps them all. A step is actnorm, an invertible 1x1 convolution and a coupling. On vectors there is one scale and
     no squeeze, and the conditioners are multilayer perceptrons.
 
+    The 1x1 convolutions start as random rotations, or (`wavelet`) such that each scale is one of Haar's: its first
+    takes blocks of pixels to their means and differences, the others swap the halves of the channels an even number of
+    times, and it is the means that stay.
+
     References:
         Glow: Generative Flow with Invertible 1x1 Convolutions (Kingma & Dhariwal, 2018), arXiv:1807.03039
     """
@@ -45,7 +54,10 @@ class Glow:
     scales: int = field(
         default=2, metadata={"help": "scales, each at half the resolution of the last", "min": 1, "max": 6}
     )
-    depth: int = field(default=10, metadata={"help": "flow steps a scale", "min": 1, "max": 64})
+    depth: int = field(default=10, metadata={"help": "flow steps of the first scale", "min": 1, "max": 64})
+    deepen: int = field(
+        default=0, metadata={"help": "steps that a scale has more than the one before it", "min": 0, "max": 64}
+    )
     hidden: int = field(default=96, metadata={"help": "width of the conditioners", "min": 1, "max": 1024})
     coupling: Literal["affine", "additive"] = field(default="affine", metadata={"help": "what a coupling does"})
     coordinates: bool = field(default=True, metadata={"help": "conditioners see where a pixel is"})
@@ -55,6 +67,7 @@ class Glow:
     mixture: int = field(
         default=8, metadata={"help": "logistics of the curve that bends every pixel; 0 for none", "min": 0, "max": 64}
     )
+    wavelet: bool = field(default=False, metadata={"help": "start as a wavelet pyramid, not as random rotations"})
 
     def __post_init__(self) -> None:
         check(self)
@@ -72,17 +85,26 @@ class Glow:
         if len(shape) == 3:
             links.append(Squeeze())
             shape = (4 * shape[0], shape[1] // 2, shape[2] // 2)
-        for _ in range(self.depth):
-            links += self._step(shape)
+        for i in range(depth := self.depth + (self.scales - scales) * self.deepen):
+            links += self._step(shape, self._start(shape, i, depth))
         if scales > 1 and len(shape) == 3:
             stays, leaves = Halves().shapes(shape)
             whiten = AffineCoupling(Halves(), self._conditioner(stays, leaves, 2), bound=self.bound)
             return Steps([*links, Split(whiten, self._scale(stays, scales - 1), leaves)])
         return Steps([*links, ActNorm(shape[0]), Flatten(shape), Scaling((math.prod(shape),))])
 
-    def _step(self, shape: tuple[int, ...]) -> Iterator[Bijection]:
+    def _start(self, shape: tuple[int, ...], i: int, depth: int) -> Tensor | None:
+        """What the 1x1 convolution of step i starts from; None is a random rotation."""
+        if not self.wavelet:
+            return None
+        if i == 0 and len(shape) == 3:
+            return haar(shape[0] // 4)
+        swaps = i > 1 or depth % 2 == 1  # an even number of steps, so that the means come back to where they stay
+        return swap_halves(shape[0]) if swaps else torch.eye(shape[0])
+
+    def _step(self, shape: tuple[int, ...], start: Tensor | None) -> Iterator[Bijection]:
         yield ActNorm(shape[0])
-        yield InvertibleConv1x1(shape[0])
+        yield InvertibleConv1x1(shape[0], start=start)
         stays, moves = Halves().shapes(shape)
         if self.coupling == "affine":
             yield AffineCoupling(Halves(), self._conditioner(stays, moves, 2), bound=self.bound)
