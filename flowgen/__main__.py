@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from flowgen.commands import codec, images, inpaint, models, push, recipe, space, train
+from flowgen.commands import codec, edit, images, inpaint, models, push, recipe, space, train
 from flowgen.errors import FlowgenError
 
 __all__ = ["main"]
@@ -21,6 +21,8 @@ app.add_typer(train.app, name="train")
 app.command()(recipe.recipe)
 app.command()(images.sample)
 app.command()(images.interpolate)
+app.command()(edit.attributes)
+app.command()(edit.edit)
 app.command()(inpaint.inpaint)
 app.command()(models.evaluate)
 app.command()(codec.compress)

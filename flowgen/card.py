@@ -42,8 +42,12 @@ def card(meta: Meta) -> str:
         f"- trained for {meta.steps} steps on {meta.images_seen} images, {meta.hours:.2f} hours on {meta.processor}",
         f"- {_listed(settings)}",
         f"- licence: {meta.licence}",
-        "",
     ]
+    if meta.attributes:
+        lines.append(
+            f"- knows {', '.join(meta.attributes)}: `flowgen edit {meta.name} face.png --set {meta.attributes[0]}=1`"
+        )
+    lines.append("")
     return "\n".join(lines)
 
 

@@ -6,6 +6,7 @@ import math
 import os
 import struct
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 
 from flowgen.errors import FlowgenError
 from flowgen.hyperparameters import configure
@@ -25,14 +26,17 @@ __all__ = [
     "build",
     "count_numbers",
     "load",
+    "read_directions",
     "read_meta",
     "resolve_device",
     "rewrite_meta",
     "save_checkpoint",
+    "save_directions",
     "write_atomically",
 ]
 
 FORMAT = 1
+DIRECTIONS = "attributes.directions"  # the tensor beside the weights
 LARGEST_HEADER = 4_000_000
 
 
@@ -54,6 +58,7 @@ class Meta:
         protocol: dequantisation, importance samples, number of images.
         quantiles: of the test images' bits per dimension, at 0, 1, ..., 100 %.
         licence: of the weights.
+        attributes: names of the directions that the file holds beside its weights; see inference.learn_directions.
         version: of the package that wrote it.
     """
 
@@ -73,6 +78,7 @@ class Meta:
     protocol: str = ""
     quantiles: tuple[float, ...] = ()
     licence: str = "Apache-2.0"
+    attributes: tuple[str, ...] = ()
     version: str = ""
     format: int = FORMAT
     name: str = ""
@@ -102,11 +108,47 @@ def save_checkpoint(path: Path, model: nn.Module, meta: Meta) -> None:
     write_atomically(path, save(weights, metadata={"flowgen": _to_json(meta)}))
 
 
+def save_directions(path: Path, names: Sequence[str], directions: Tensor) -> None:
+    """Put attributes and their directions, (k, dimensions), into a checkpoint, in place of any that it had.
+
+    Raises:
+        FlowgenError: if there is no such checkpoint, or the directions do not fit its model.
+    """
+    meta = read_meta(path)
+    if directions.shape != (len(names), math.prod(meta.event_shape)):
+        raise FlowgenError(
+            f"Directions of shape {tuple(directions.shape)} do not fit {len(names)} attributes of {meta.name}, whose "
+            f"noise has {math.prod(meta.event_shape)} dimensions."
+        )
+    tensors = {**_tensors(path), DIRECTIONS: directions.contiguous()}
+    described = dataclasses.replace(meta, attributes=tuple(names))
+    write_atomically(path, save(tensors, metadata={"flowgen": _to_json(described)}))
+
+
+def read_directions(path: Path) -> Tensor:
+    """The directions of a checkpoint's attributes, in the order of `Meta.attributes`: (k, dimensions) on the CPU.
+
+    Raises:
+        FlowgenError: as read_meta does, or if it has none, or they are damaged.
+    """
+    meta = read_meta(path)
+    if not meta.attributes:
+        raise FlowgenError(
+            f"The model {meta.name!r} knows no attributes; `flowgen attributes` learns them from labelled images."
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            directions: Tensor = file.get_tensor(DIRECTIONS)
+    except (SafetensorError, OSError):
+        directions = torch.empty(0)
+    if directions.shape != (len(meta.attributes), math.prod(meta.event_shape)):
+        raise FlowgenError(f"The checkpoint {meta.name!r} is damaged: its attributes do not fit; fetch it again.")
+    return directions
+
+
 def rewrite_meta(path: Path, meta: Meta) -> None:
-    """Replace a checkpoint's description and leave its weights as they are, byte for byte."""
-    with safe_open(path, framework="pt") as file:
-        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    write_atomically(path, save(weights, metadata={"flowgen": _to_json(meta)}))
+    """Replace a checkpoint's description and leave its tensors as they are, byte for byte."""
+    write_atomically(path, save(_tensors(path), metadata={"flowgen": _to_json(meta)}))
 
 
 def read_meta(path: Path) -> Meta:
@@ -151,8 +193,8 @@ def load(path: Path, device: str | torch.device = "auto") -> ImageModel:
     model = build(meta)
     assert isinstance(model, nn.Module)
     try:
-        with safe_open(path, framework="pt") as file:
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        weights = _tensors(path)
+        weights.pop(DIRECTIONS, None)
         model.load_state_dict(weights)
     except (SafetensorError, RuntimeError, OSError):
         raise FlowgenError(
@@ -219,6 +261,12 @@ def write_atomically(path: Path, content: bytes) -> None:
         ) from None
 
 
+def _tensors(path: Path) -> dict[str, Tensor]:
+    """Everything that a file holds."""
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+
+
 def _header(path: Path) -> dict[str, Any]:
     """The JSON header of a safetensors file: eight bytes of length, then the text."""
     with path.open("rb") as file:
@@ -243,7 +291,7 @@ def _from_json(name: str, text: str) -> Meta:
                 f"The checkpoint {name!r} has format {content['format']}, and this version reads up to {FORMAT}; "
                 "update flowgen."
             )
-        for key in ("event_shape", "class_names", "quantiles"):
+        for key in ("event_shape", "class_names", "quantiles", "attributes"):
             content[key] = tuple(content.get(key, ()))
         return Meta(**content, name=name)
     except (KeyError, TypeError, json.JSONDecodeError):

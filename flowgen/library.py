@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from flowgen import hub
-from flowgen.checkpoint import Meta, count_numbers, read_meta
+from flowgen.checkpoint import Meta, count_numbers, read_directions, read_meta
 from flowgen.checkpoint import load as load_checkpoint
 from flowgen.errors import FlowgenError
 from flowgen.interruption import asks
@@ -139,6 +139,14 @@ class Library:
             FlowgenError: if there is no such model or it cannot be read.
         """
         return count_numbers(self._path(name))
+
+    def directions(self, name: str) -> Tensor:
+        """The directions of the model's attributes, (k, dimensions).
+
+        Raises:
+            FlowgenError: if there is no such model, it cannot be read, or it knows no attributes.
+        """
+        return read_directions(self._path(name))
 
     def version(self, name: str) -> tuple[int, int]:
         """What changes with the model's file: when it was last written, in nanoseconds, and its size in bytes.

@@ -15,10 +15,12 @@ from flowgen.checkpoint import (
     Meta,
     build,
     load,
+    read_directions,
     read_meta,
     resolve_device,
     rewrite_meta,
     save_checkpoint,
+    save_directions,
     write_atomically,
 )
 from flowgen.errors import FlowgenError
@@ -44,6 +46,28 @@ def test_a_new_description_leaves_the_weights(path: Path) -> None:
     assert read_meta(path).bits_per_dim == 1.5
     assert read_meta(path).quantiles == (1.0, 2.0)
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_attributes_lie_beside_the_weights_and_outlive_a_new_description(path: Path) -> None:
+    before = load(path, "cpu").state_dict()  # type: ignore[attr-defined]
+    with pytest.raises(FlowgenError, match="knows no attributes"):
+        read_directions(path)
+    save_directions(path, ["Smiling", "Bald"], torch.zeros(2, 64))
+    directions = torch.randn(1, 64)
+    save_directions(path, ["Smiling"], directions)
+    rewrite_meta(path, dataclasses.replace(read_meta(path), bits_per_dim=1.5))
+    assert read_meta(path).attributes == ("Smiling",)
+    assert torch.equal(read_directions(path), directions)
+    after = load(path, "cpu").state_dict()  # type: ignore[attr-defined]
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_directions_of_another_size_are_refused(path: Path) -> None:
+    with pytest.raises(FlowgenError, match=r"\(1, 63\) do not fit 1 attributes of tiny, whose noise has 64"):
+        save_directions(path, ["Smiling"], torch.zeros(1, 63))
+    rewrite_meta(path, dataclasses.replace(META, attributes=("Smiling",)))  # which the file does not hold
+    with pytest.raises(FlowgenError, match="damaged: its attributes do not fit"):
+        read_directions(path)
 
 
 def test_loaded_parameters_want_no_gradient(path: Path) -> None:

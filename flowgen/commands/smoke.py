@@ -57,10 +57,15 @@ def probes(url: str, timeout: float) -> Iterator[Probe]:
             for path in PATHS:
                 yield _get(url.rstrip("/"), path, timeout)
             endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-            given = SMALL | _pictures(Path(folder)) | {"model": _first_model(client)}
+            models = _models(client)
+            given = SMALL | _pictures(Path(folder)) | {"model": models[0]["name"]}
+            edited = _what_to_edit(models)
             for name, endpoint in endpoints.items():
+                if name == "/edit" and not edited:  # a studio without such a model is in order
+                    continue
                 asked = [parameter["parameter_name"] for parameter in endpoint["parameters"]]
-                yield _call(client, name, {key: given[key] for key in asked if key in given}, timeout)
+                values = given | edited if name == "/edit" else given
+                yield _call(client, name, {key: values[key] for key in asked if key in values}, timeout)
         finally:
             client.close()
 
@@ -75,12 +80,22 @@ def _get(url: str, path: str, timeout: float) -> Probe:
     return Probe(path, passed, time.monotonic() - started, said)
 
 
-def _first_model(client: Any) -> str:
-    """A model to ask, by /models itself."""
+def _models(client: Any) -> list[dict[str, Any]]:
+    """The models to ask, by /models itself; at least one."""
     try:
-        return str(client.predict(api_name="/models")[0]["name"])
+        models: list[dict[str, Any]] = client.predict(api_name="/models")
+        models[0]["name"]
+        return models
     except Exception as error:
         raise FlowgenError(f"The studio names no model ({type(error).__name__}).") from None
+
+
+def _what_to_edit(models: list[dict[str, Any]]) -> dict[str, Any]:
+    """A model that knows attributes, and an amount of the first of them; nothing, if none does."""
+    for model in models:
+        if model.get("attributes"):
+            return {"model": model["name"], "amounts": {model["attributes"][0]: 1.0}}
+    return {}
 
 
 def _pictures(folder: Path) -> dict[str, Any]:

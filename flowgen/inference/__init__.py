@@ -1,5 +1,6 @@
 """Inference: targets, kernels that explore them, inpainting and interpolation. It never names a concrete model."""
 
+from flowgen.inference.attributes import edit, learn_directions
 from flowgen.inference.chains import ChainGenerators
 from flowgen.inference.diagnostics import Diagnostics
 from flowgen.inference.frame import Frame
@@ -32,8 +33,10 @@ __all__ = [
     "augmented_target",
     "complete",
     "draw",
+    "edit",
     "inpaint",
     "interpolate",
+    "learn_directions",
     "levels_target",
     "methods_by",
     "methods_for",

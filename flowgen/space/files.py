@@ -20,7 +20,13 @@ def needed(root: Path, manifest: Manifest) -> list[str]:
     if manifest.runtime.apt:
         single.append(PACKAGES)
     weights = [model.file for model in manifest.models if model.file]
-    return sorted({*single, *weights, *_sources(root)})
+    licences = [path for path in map(licence_of, weights) if (root / path).is_file()]
+    return sorted({*single, *weights, *licences, *_sources(root)})
+
+
+def licence_of(weights: str) -> str:
+    """Where the licence of a model lies that has one of its own: beside its file."""
+    return Path(weights).with_suffix(".LICENSE").as_posix()
 
 
 def present(root: Path, manifest: Manifest) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from flowgen.library import Library
-from flowgen.ui import generate, inpaint, interpolate, models, score
+from flowgen.ui import edit, generate, inpaint, interpolate, models, score
 
 __all__ = ["TABS"]
 
@@ -11,6 +11,7 @@ TABS: dict[str, Callable[[Library], None]] = {
     "Generate": generate.build,
     "Interpolate": interpolate.build,
     "Inpaint": inpaint.build,
+    "Edit": edit.build,
     "Score": score.build,
     "Models": models.build,
 }

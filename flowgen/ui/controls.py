@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, get_args, get_type_hints
 
 import gradio as gr
@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 Control = gr.Slider | gr.Number | gr.Checkbox | gr.Dropdown
+Fits = Callable[[Meta], bool]
 SPELT = {
     "mala": "MALA",
     "gibbs": "Gibbs",
@@ -51,34 +52,45 @@ def lead(text: str) -> gr.HTML:
     return gr.HTML(f'<p class="fg-lead">{text}</p>', apply_default_css=False)
 
 
-def model_menu(library: Library, elem_id: str, *, label: str = "Model", info: str | None = None) -> gr.Dropdown:
-    """Which model to ask; see `favourite`. Whoever loads the page is offered the models that there are by then."""
-    names, first = models(library), favourite(library)
+def model_menu(
+    library: Library, elem_id: str, *, label: str = "Model", info: str | None = None, fits: Fits = lambda meta: True
+) -> gr.Dropdown:
+    """Which model to ask; see `favourite`. Whoever loads the page is offered the models that there are by then.
+
+    Args:
+        fits: which of them the menu is for.
+    """
+    names, first = fitting(library, fits), favourite(library, fits)
     menu = gr.Dropdown(names, value=first, label=label, info=info, elem_id=elem_id, interactive=bool(names))
 
     def offer(chosen: str | None) -> dict[str, Any]:
-        return offered(library, chosen)
+        return offered(library, chosen, fits)
 
     if Context.root_block is not None:
         on_page(Context.root_block.load, offer, menu, menu)
     return menu
 
 
-def offered(library: Library, chosen: str | None) -> dict[str, Any]:
+def fitting(library: Library, fits: Fits) -> list[str]:
+    """The names of the models that a menu is for."""
+    return [name for name in models(library) if fits(library.describe(name))]
+
+
+def offered(library: Library, chosen: str | None, fits: Fits = lambda meta: True) -> dict[str, Any]:
     """A menu of the models that there are now; what was chosen stays chosen, if it is still there."""
-    names = models(library)
+    names = fitting(library, fits)
     menu: dict[str, Any] = gr.update(choices=names, interactive=bool(names))
-    return menu if chosen in names else menu | {"value": favourite(library)}
+    return menu if chosen in names else menu | {"value": favourite(library, fits)}
 
 
-def favourite(library: Library) -> str | None:
+def favourite(library: Library, fits: Fits = lambda meta: True) -> str | None:
     """The model a visitor meets first: the one with the fewest bits per dimension, those without a measure last."""
 
     def bits(name: str) -> float:
         measured = library.describe(name).bits_per_dim
         return math.inf if measured is None else measured
 
-    return min(models(library), key=bits, default=None)
+    return min(fitting(library, fits), key=bits, default=None)
 
 
 def model_note(library: Library, name: str | None, elem_id: str) -> gr.HTML:

@@ -13,6 +13,7 @@ from torch import Tensor
 import flowgen
 from flowgen.checkpoint import Meta, build, save_checkpoint
 from flowgen.commands.bar import bar
+from flowgen.data.pictures import from_levels
 
 from .conftest import Shell
 
@@ -45,6 +46,61 @@ def test_a_seed_gives_the_same_file(shell: Shell) -> None:
     for output in ("one.png", "two.png"):
         shell("sample", "tiny", "--seed", 3, "--output", output)
     assert Path("one.png").read_bytes() == Path("two.png").read_bytes()
+
+
+@pytest.fixture
+def celeba(tiny: Path, cifar10_levels: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model of 64x64 photographs, and as many labelled ones in CelebA's place."""
+    levels = cifar10_levels.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    rows = ["file,Smiling,Bald"]
+    (tiny / "celeba64" / "train").mkdir(parents=True)
+    for i, one in enumerate(levels):
+        from_levels(one).save(tiny / "celeba64" / "train" / f"{i:06d}.png")
+        rows.append(f"{i:06d}.png,{i % 2},{int(i < 9)}")
+    (tiny / "celeba64" / "attributes.csv").write_text("\n".join(rows))
+    monkeypatch.setenv("FLOWGEN_DATA", str(tiny))
+    meta = Meta("nice", {"couplings": 2, "hidden": 4, "blocks": 1}, (3, 64, 64), dataset="celeba")
+    model: Any = build(meta)
+    model.initialize((levels + 0.5) / 256)
+    save_checkpoint(tiny / "checkpoints" / "photos.safetensors", model, meta)
+
+
+def test_attributes_are_learned_and_edited(shell: Shell, tiny: Path, celeba: None) -> None:
+    image = tiny / "celeba64" / "train" / "000003.png"
+    code, _, err = shell("edit", "photos", image, "--set", "Smiling=1", "--output", "more.png")
+    assert code == 2
+    assert "knows no attributes; `flowgen attributes` learns them" in err
+    facts = shell.json("attributes", "photos", "--attribute", "Smiling", "--attribute", "Bald")
+    assert facts["num_images"] == 64
+    assert facts["lengths"].keys() == {"Smiling", "Bald"}
+    assert flowgen.describe("photos").attributes == ("Smiling", "Bald")
+
+    shell.json("edit", "photos", image, "--set", "Smiling=0", "--output", "same.png")
+    assert shell.json("edit", "photos", image, "--set", "Bald=2", "--output", "more.png")["amounts"] == {"Bald": 2.0}
+    with Image.open(image) as before, Image.open("same.png") as same, Image.open("more.png") as more:
+        assert np.array_equal(before, same)
+        assert not np.array_equal(before, more)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (
+            ("attributes", "photos", "--attribute", "Cheerful"),
+            "CelebA has no attribute 'Cheerful'; it has Smiling, Bald",
+        ),
+        (("attributes", "tiny", "--attribute", "Bald"), "tiny takes images of shape (1, 28, 28), and CelebA has"),
+        (("edit", "photos", "a.png", "--set", "Cheerful=1", "--output", "o.png"), "no attribute 'Cheerful'"),
+        (("edit", "photos", "a.png", "--set", "Bald=nan", "--output", "o.png"), "a number from -10 to 10"),
+        (("edit", "photos", "a.png", "--set", "Bald", "--output", "o.png"), "as in Bald=1.5"),
+    ],
+)
+def test_attributes_that_cannot_be(shell: Shell, celeba: None, command: tuple[str, ...], words: str) -> None:
+    if command[0] == "edit":
+        shell.json("attributes", "photos", "--attribute", "Bald")
+    code, _, err = shell(*command)
+    assert code == 2
+    assert words in err
 
 
 def test_interpolate_arrives(shell: Shell, mnist_levels: Tensor) -> None:

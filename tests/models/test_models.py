@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from flowgen.bijections import ActNorm
 from flowgen.checkpoint import Meta, build, load, save_checkpoint
 from flowgen.errors import FlowgenError
 from flowgen.models import FLOWS, ImageModel
@@ -172,3 +173,19 @@ def test_bits_per_dim_is_never_a_density_at_a_midpoint(mnist_levels: Tensor) -> 
 def test_a_colour_image_and_an_odd_one(cifar10_levels: Tensor) -> None:
     assert make("realnvp", (3, 32, 32)).log_mass(cifar10_levels[:2]).isfinite().all()
     assert make("glow", (1, 28, 28), scales=2).sample(2, seed=0).shape == (2, 1, 28, 28)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+@pytest.mark.parametrize("deepen", [0, 1])
+def test_a_glow_that_starts_as_a_wavelet_pyramid_keeps_the_coarse_image(depth: int, deepen: int) -> None:
+    hyperparameters = {"depth": depth, "deepen": deepen, "logit": False, "mixture": 0, "wavelet": True}
+    model = FLOWS["glow"](hidden=4, scales=2, coordinates=False, **hyperparameters).build((3, 8, 8))
+    x = torch.rand(2, 3, 8, 8)
+    coarse = 4 * torch.nn.functional.avg_pool2d(x, 4)  # each of two scales halves the sum of a 2x2 block
+    assert torch.allclose(model.encode(x)[:, : 3 * 2 * 2], coarse.flatten(1), atol=1e-5)
+
+
+def test_each_scale_of_a_glow_has_so_many_steps_more() -> None:
+    model = FLOWS["glow"](hidden=4, scales=3, depth=1, deepen=2).build((1, 16, 16))
+    actnorms = [part for part in model.modules() if isinstance(part, ActNorm)]
+    assert len(actnorms) == 1 + 3 + 5 + 1  # and the last scale's end

@@ -18,7 +18,7 @@ import pytest
 import torch
 from playwright.sync_api import Browser, BrowserType, ConsoleMessage, Page, Request, sync_playwright
 
-from flowgen.checkpoint import Meta, save_checkpoint
+from flowgen.checkpoint import Meta, save_checkpoint, save_directions
 from flowgen.data import Images
 from flowgen.data.pictures import from_levels
 from flowgen.evaluation import evaluate
@@ -108,10 +108,14 @@ def _save_small_model(path: Path, recipe: str, images: Images, **hyperparameters
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory, mnist: Images, cifar10: Images) -> Path:
-    """Three models, untrained and quick: gray, colour, and one that draws in order; and a file that is no model."""
+    """Three models, untrained and quick: gray, colour (which knows two attributes), and one that draws in order; and a
+    file that is no model.
+    """
     folder = tmp_path_factory.mktemp("checkpoints")
     _save_small_model(folder / "gray.safetensors", "realnvp", mnist, hidden=8, blocks=1)
     _save_small_model(folder / "colour.safetensors", "nice", cifar10, hidden=8, blocks=1, couplings=2)
+    directions = torch.randn(2, 3072, generator=torch.Generator().manual_seed(0)) / 10
+    save_directions(folder / "colour.safetensors", ["Smiling", "Blond_Hair"], directions)
     _save_small_model(
         folder / "ordered.safetensors",
         "gated_pixelcnn",

@@ -18,7 +18,7 @@ from flowgen.data.pictures import from_levels
 
 from .conftest import ROOT, serve
 
-ENDPOINTS = ("models", "sample", "interpolate", "inpaint", "score", "heat_map")
+ENDPOINTS = ("models", "sample", "interpolate", "inpaint", "edit", "score", "heat_map")
 ADDRESS = "http://127.0.0.1:7860"
 TEXT = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 

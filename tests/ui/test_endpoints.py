@@ -17,7 +17,7 @@ import flowgen
 from flowgen.data import Images
 from flowgen.inference import METHODS, methods_of
 
-ENDPOINTS = {"/models", "/sample", "/interpolate", "/inpaint", "/score", "/heat_map"}
+ENDPOINTS = {"/models", "/sample", "/interpolate", "/inpaint", "/edit", "/score", "/heat_map"}
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +82,32 @@ def test_interpolate_ends_in_the_two_images(client: Client, tmp_path: Path, mnis
     assert pixels(strip).shape[1] > 5 * 28
     with Image.open(animation) as film:
         assert film.n_frames == 8
+
+
+def test_edit_moves_an_image_along_an_attribute_and_back(client: Client, tmp_path: Path, cifar10: Images) -> None:
+    original = cifar10.levels[0].permute(1, 2, 0).numpy()
+    file = saved(tmp_path, "photo.png", Image.fromarray(original))
+    same, _ = client.predict("colour", file, {}, api_name="/edit")
+    more, settings = client.predict("colour", file, {"Smiling": 2}, api_name="/edit")
+    assert np.array_equal(pixels(same), original)
+    assert pixels(more).shape == original.shape
+    assert not np.array_equal(pixels(more), original)
+    assert settings == {"model": "colour", "amounts": {"Smiling": 2.0}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("gray", {}), "model must be one of colour"),
+        (("colour", {"Bald": 1}), "attribute must be one of Smiling, Blond_Hair"),
+        (("colour", {"Smiling": 3}), "amount must be a number from -2 to 2"),
+        (("colour", [1]), "amounts must be an object"),
+    ],
+)
+def test_what_cannot_be_edited_is_refused(client: Client, digit: Path, arguments: tuple[Any, Any], words: str) -> None:
+    model, amounts = arguments
+    with pytest.raises(ValidationError, match=words):
+        client.predict(model, handle_file(digit), amounts, api_name="/edit")
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -113,6 +113,70 @@ def test_a_visitor_samples(visit: Visit, size: tuple[int, int]) -> None:
     assert fits(page)
 
 
+@SIZES
+def test_a_visitor_edits(visit: Visit, size: tuple[int, int]) -> None:
+    page = visit(size)
+    open_tab(page, "Edit")
+    expect(page.locator("#edit-model input")).to_have_value("colour")  # the only one with attributes
+    expect(page.locator("#edit-amount-1")).to_contain_text("Blond hair")
+    expect(page.locator("#edit-amount-2")).to_be_hidden()
+    page.click("#edit-run")
+    expect(page.get_by_text("There is no picture yet")).to_be_visible()
+    page.click("#edit-picture [data-do=sample]")
+    page.wait_for_selector("#edit-picture .fg-stage:not(.is-empty)")
+    page.click("#edit-run")
+    pair = page.locator("#edit-result .fg-pair img")
+    expect(pair).to_have_count(2)
+    assert np.array_equal(*map(decoded, pair.all())), "at rest nothing changes"
+
+    set_number(page, "edit-amount-0", 2)
+    before = pair.last.get_attribute("src")
+    page.click("#edit-run")
+    page.wait_for_function(
+        "(before) => document.querySelectorAll('#edit-result .fg-pair img')[1].src !== before", arg=before
+    )
+    assert not np.array_equal(*map(decoded, pair.all()))
+    strip = page.locator("#edit-result .fg-strip").first.locator("img")
+    expect(strip).to_have_count(5)
+    assert np.array_equal(decoded(strip.last), decoded(pair.last)), "the end of the first slider's own strip"
+    assert fits(page)
+
+    page.click("#edit-back")
+    page.wait_for_function(
+        "document.querySelector('#edit-result .fg-pair img').src"
+        " === document.querySelectorAll('#edit-result .fg-pair img')[1].src"
+    )
+    assert page.locator("#edit-amount-0 input[type=number]").input_value() == "0"
+
+
+def test_an_edit_follows_its_slider_and_outlives_a_refresh_and_a_link(visit: Visit) -> None:
+    page = visit()
+    open_tab(page, "Edit")
+    page.click("#edit-picture [data-do=sample]")
+    page.wait_for_selector("#edit-picture .fg-stage:not(.is-empty)")
+    slider = page.locator("#edit-amount-1 input[type=range]")
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    assert box
+    page.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2)
+    expect(page.locator("#edit-result .fg-pair img")).to_have_count(2)
+    amount = page.locator("#edit-amount-1 input[type=number]").input_value()
+    assert 1 < float(amount) <= 2
+    edited = decoded(page.locator("#edit-result .fg-pair img").last)
+    link = page.locator("#edit-result [data-copy]").get_attribute("href")
+    page.reload()
+    open_tab(page, "Edit")
+    expect(page.locator("#edit-amount-1 input[type=number]")).to_have_value(amount)
+    assert np.array_equal(decoded(page.locator("#edit-result .fg-pair img").last), edited)
+
+    other = visit(address=link or "")
+    other.wait_for_selector("#edit-picture .fg-stage:not(.is-empty)")
+    expect(other.locator("#edit-amount-1 input[type=number]")).to_have_value(amount)
+    other.click("#edit-run")
+    expect(other.locator("#edit-result .fg-pair img")).to_have_count(2)
+    assert np.array_equal(decoded(other.locator("#edit-result .fg-pair img").last), edited)
+
+
 def test_a_model_with_classes_draws_one_row_by_row(visit: Visit) -> None:
     page = visit()
     choose_model(page, "generate", "ordered")

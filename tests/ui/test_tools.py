@@ -16,7 +16,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, ImageContent, TextContent, Tool
 from PIL import Image
 
-TOOLS = {"models", "sample", "interpolate", "inpaint", "score", "heat_map"}
+TOOLS = {"models", "sample", "interpolate", "inpaint", "edit", "score", "heat_map"}
 
 
 def session(studio: str, *calls: tuple[str, dict[str, Any]]) -> tuple[list[Tool], list[CallToolResult]]:
