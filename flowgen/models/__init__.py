@@ -9,6 +9,7 @@ from flowgen.models.image_model import Drawing, ImageModel, Recipe, Sequential
 from flowgen.models.nice import NICE
 from flowgen.models.pixelcnn import PixelCNN
 from flowgen.models.realnvp import RealNVP
+from flowgen.models.variational import VariationalDequantizer
 
 __all__ = [
     "AUTOREGRESSIVE",
@@ -28,6 +29,7 @@ __all__ = [
     "Recipe",
     "Sequential",
     "UniformDequantizer",
+    "VariationalDequantizer",
 ]
 
 FLOWS: dict[str, type[Recipe]] = {

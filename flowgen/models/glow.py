@@ -28,8 +28,9 @@ from flowgen.bijections import (
 )
 from flowgen.density import StandardNormal
 from flowgen.hyperparameters import check
-from flowgen.models.dequantized import Dequantized, UniformDequantizer
+from flowgen.models.dequantized import Dequantized
 from flowgen.models.flow import Flow
+from flowgen.models.variational import Kind, make_dequantizer
 from flowgen.nets import MLP, ConvNet
 
 __all__ = ["Glow"]
@@ -68,6 +69,9 @@ class Glow:
         default=8, metadata={"help": "logistics of the curve that bends every pixel; 0 for none", "min": 0, "max": 64}
     )
     wavelet: bool = field(default=False, metadata={"help": "start as a wavelet pyramid, not as random rotations"})
+    dequantization: Kind = field(
+        default="uniform", metadata={"help": "how bytes become numbers, in training and scoring"}
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -78,7 +82,8 @@ class Glow:
         start += [MixtureCDF(self.mixture)] if self.mixture else []
         bijection = Chain([*start, self._scale(event_shape, self.scales)])
         flow = Flow(StandardNormal((math.prod(event_shape),)), bijection, event_shape)
-        return Dequantized(flow, UniformDequantizer(levels), levels, support="unit" if self.logit else "reals")
+        dequantizer = make_dequantizer(self.dequantization, levels, event_shape)
+        return Dequantized(flow, dequantizer, levels, support="unit" if self.logit else "reals")
 
     def _scale(self, shape: tuple[int, ...], scales: int) -> Bijection:
         links: list[Bijection] = []

@@ -16,8 +16,9 @@ from flowgen.bijections import (
 )
 from flowgen.density import StandardLogistic
 from flowgen.hyperparameters import check
-from flowgen.models.dequantized import Dequantized, UniformDequantizer
+from flowgen.models.dequantized import Dequantized
 from flowgen.models.flow import Flow
+from flowgen.models.variational import Kind, make_dequantizer
 from flowgen.nets import MLP, ResNet
 
 __all__ = ["NICE"]
@@ -42,6 +43,9 @@ class NICE:
     coordinates: bool = field(default=True, metadata={"help": "conditioners see where a pixel is"})
     logit: bool = field(default=True, metadata={"help": "model log-odds of pixels instead of pixels"})
     alpha: float = field(default=1e-6, metadata={"help": "padding of the logit", "min": 0.0, "max": 0.1})
+    dequantization: Kind = field(
+        default="uniform", metadata={"help": "how bytes become numbers, in training and scoring"}
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -53,7 +57,8 @@ class NICE:
         size = math.prod(event_shape)
         bijection = Chain([*links, Flatten(event_shape), Scaling((size,))])
         flow = Flow(StandardLogistic((size,)), bijection, event_shape)
-        return Dequantized(flow, UniformDequantizer(levels), levels, support="unit" if self.logit else "reals")
+        dequantizer = make_dequantizer(self.dequantization, levels, event_shape)
+        return Dequantized(flow, dequantizer, levels, support="unit" if self.logit else "reals")
 
     def _coupling(self, shape: tuple[int, ...], *, swap: bool) -> AdditiveCoupling:
         mask: Mask = Checkerboard(swap) if len(shape) == 3 else Alternate(swap)
