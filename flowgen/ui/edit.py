@@ -153,6 +153,14 @@ def _labels(meta: Meta | None) -> list[dict[str, Any]]:
     ]
 
 
+def _amounts_argument() -> gr.JSON:
+    argument = gr.JSON({}, label="Attributes and amounts from -2 to 2, a JSON object")
+    # Of any JSON, which is what Gradio says of it, a tool's arguments would have no valid schema.
+    told = {"type": "object", "description": "attributes and how much of each, from -2 to 2"}
+    argument.api_info = lambda: told  # type: ignore[method-assign]
+    return argument
+
+
 def offer_edit(library: Library) -> None:
     """The endpoint /edit."""
 
@@ -174,7 +182,7 @@ def offer_edit(library: Library) -> None:
         if not isinstance(amounts, dict):
             raise BadArgument("amounts", 'amounts must be an object such as {"Smiling": 1.5}.')
         chosen = {
-            arguments.choice("attribute", one, meta.attributes): arguments.number("amount", amount, -FAR, FAR)
+            arguments.choice("amounts", one, meta.attributes): arguments.number("amounts", amount, -FAR, FAR)
             for one, amount in amounts.items()
         }
         levels = to_levels(arguments.open_upload("image", image), meta.event_shape, levels=meta.levels)
@@ -187,7 +195,7 @@ def offer_edit(library: Library) -> None:
                 controls.fitting(library, _knows_attributes), value=first, label="The model's name; see /models"
             ),
             gr.File(label="Image, of any size and format"),
-            gr.JSON({}, label="Attributes and amounts from -2 to 2"),
+            _amounts_argument(),
         ]
         outputs = [gr.File(label="Image"), gr.JSON(label="Settings")]
     endpoint(edit, check, inputs, outputs)

@@ -100,7 +100,7 @@ def test_what_cannot_be_meant_is_refused(flags: tuple[str, ...], sentence: str, 
 def test_an_unknown_data_set_is_refused(train) -> None:
     code, text = train("--steps", "3", dataset="cifar100")
     assert code == 2
-    assert "mnist, fashion_mnist, cifar10, folder" in text
+    assert "mnist, fashion_mnist, cifar10, celeba, folder" in text
 
 
 def test_a_damaged_state_is_one_sentence(train, tmp_path: Path) -> None:

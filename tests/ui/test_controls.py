@@ -91,6 +91,7 @@ def test_only_score_whose_models_all_answer_does_not_ask_for_one(studio: str) ->
     props = [block["props"] for block in httpx.get(f"{studio}/config", trust_env=False).json()["components"]]
     labels = {each["elem_id"]: each["label"] for each in props if str(each.get("elem_id")).endswith("-model")}
     assert labels == {
+        "edit-model": "Model",
         "generate-model": "Model",
         "inpaint-model": "Model",
         "interpolate-model": "Model",

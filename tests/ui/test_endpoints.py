@@ -99,8 +99,8 @@ def test_edit_moves_an_image_along_an_attribute_and_back(client: Client, tmp_pat
     ("arguments", "words"),
     [
         (("gray", {}), "model must be one of colour"),
-        (("colour", {"Bald": 1}), "attribute must be one of Smiling, Blond_Hair"),
-        (("colour", {"Smiling": 3}), "amount must be a number from -2 to 2"),
+        (("colour", {"Bald": 1}), "amounts must be one of Smiling, Blond_Hair"),
+        (("colour", {"Smiling": 3}), "amounts must be a number from -2 to 2"),
         (("colour", [1]), "amounts must be an object"),
     ],
 )
