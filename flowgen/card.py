@@ -2,13 +2,19 @@
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from flowgen.checkpoint import Meta
 
-__all__ = ["body", "card", "cards"]
+__all__ = ["body", "card", "cards", "licence_file"]
 
 FRONT_MATTER = re.compile(r"\A---\n.*?^---\n+", re.DOTALL | re.MULTILINE)
+
+
+def licence_file(checkpoint: Path) -> Path:
+    """Where the licence of a model lies that has one of its own: beside its checkpoint."""
+    return checkpoint.with_suffix(".LICENSE")
 
 
 def body(readme: str) -> str:

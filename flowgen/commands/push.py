@@ -1,6 +1,7 @@
 """`flowgen push`: a model with its card, to a repository of models on the Hub."""
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["push"]
 
+LICENCE = re.compile(r"^- licence: (.*)$", re.MULTILINE)
 SECTION = re.compile(r"^## (?P<name>\S+)\n.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
 
 
@@ -23,6 +25,7 @@ def push(
     from huggingface_hub import HfApi
 
     from flowgen import hub, library
+    from flowgen.card import licence_file
 
     meta, path = library.describe(name), library.find(name)
     file = f"{meta.name}.safetensors"
@@ -31,7 +34,10 @@ def push(
         known = HfApi().file_exists(to, "README.md")
     before = hub.fetch(to, "README.md").read_text(encoding="utf-8") if known else ""
     readme = with_card(before, to, meta)
-    hub.publish(to, "model", {file: path, "README.md": readme.encode()}, f"Add {meta.name}")
+    files: dict[str, Path | bytes] = {file: path, "README.md": readme.encode()}
+    if licence_file(path).is_file():
+        files[licence_file(Path(file)).name] = licence_file(path)
+    hub.publish(to, "model", files, f"Add {meta.name}")
     typer.echo(f'flowgen.load("hf:{to}/{meta.name}")')
 
 
@@ -42,13 +48,16 @@ def with_card(readme: str, repo: str, meta: "Meta") -> str:
     cards = {found["name"]: f"{found[0].rstrip()}\n" for found in SECTION.finditer(body(readme))}
     cards[meta.name] = card(meta)
     lead = f'Image models with exact likelihoods, for FlowGen: `flowgen.load("hf:{repo}/{meta.name}")`.'
-    return "\n".join([_front_matter(meta), "# Models", "", lead, "", *(cards[name] for name in sorted(cards))])
+    licences = {meta.licence, *LICENCE.findall("".join(cards.values()))}
+    return "\n".join(
+        [_front_matter(meta, licences), "# Models", "", lead, "", *(cards[name] for name in sorted(cards))]
+    )
 
 
-def _front_matter(meta: "Meta") -> str:
-    """By which the Hub files the repository."""
+def _front_matter(meta: "Meta", licences: set[str]) -> str:
+    """By which the Hub files the repository; it knows the common licences by name, and one for all of a repository."""
     fields: dict[str, Any] = {
-        "license": meta.licence.lower(),
+        "license": "apache-2.0" if licences == {"Apache-2.0"} else "other",
         "library_name": "flowgen",
         "pipeline_tag": "unconditional-image-generation",
         "tags": ["flowgen", "exact-likelihood", meta.recipe.replace("_", "-")],

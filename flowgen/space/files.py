@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from flowgen.card import licence_file
 from flowgen.space.manifest import Manifest
 from flowgen.space.reading import SPACEFILE
 from flowgen.space.render import CARDS, PACKAGES, README
@@ -19,14 +20,14 @@ def needed(root: Path, manifest: Manifest) -> list[str]:
     single = [manifest.runtime.app_file, "LICENSE", README, SPACEFILE, "requirements.txt", CARDS]
     if manifest.runtime.apt:
         single.append(PACKAGES)
-    weights = [model.file for model in manifest.models if model.file]
-    licences = [path for path in map(licence_of, weights) if (root / path).is_file()]
+    here = [model for model in manifest.models if model.file]
+    weights = [str(model.file) for model in here]
+    licences = [
+        licence_file(Path(str(model.file))).as_posix()
+        for model in here
+        if model.licence.lower() != manifest.card.licence
+    ]
     return sorted({*single, *weights, *licences, *_sources(root)})
-
-
-def licence_of(weights: str) -> str:
-    """Where the licence of a model lies that has one of its own: beside its file."""
-    return Path(weights).with_suffix(".LICENSE").as_posix()
 
 
 def present(root: Path, manifest: Manifest) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """What is deployed and pushed, against a Hub that checks the requests, and what it refuses."""
 
+import dataclasses
 import errno
 import hashlib
 import os
@@ -17,7 +18,7 @@ from huggingface_hub.utils import logging
 import flowgen
 from flowgen import library
 from flowgen.__main__ import main
-from flowgen.checkpoint import Meta, build, save_checkpoint
+from flowgen.checkpoint import Meta, build, rewrite_meta, save_checkpoint
 from flowgen.errors import FlowgenError
 from flowgen.hub import sentences
 from flowgen.library import Library
@@ -200,6 +201,20 @@ def test_a_model_is_pushed_with_its_card_and_loaded_again(hub: Hub, shell: Calla
     fetched, local = flowgen.load("hf:someone/models/two", "cpu"), flowgen.load(str(two), "cpu")
     assert torch.equal(fetched.log_prob(x), local.log_prob(x))
     assert flowgen.describe("hf:someone/models/one").bits_per_dim == 1.5
+
+
+def test_a_licence_of_its_own_goes_along(hub: Hub, shell: Callable[..., Said], tmp_path: Path) -> None:
+    free, faces = save(tmp_path, "free", 0), save(tmp_path, "faces", 1)
+    rewrite_meta(faces, dataclasses.replace(META, licence="non-commercial research only"))
+    faces.with_suffix(".LICENSE").write_text("For research.")
+    for path in (faces, free):
+        assert shell("push", str(path), "--to", "someone/models")[0] == 0
+    held = hub.of("model", "someone/models")
+    assert held.files["faces.LICENSE"] == b"For research."
+    assert "free.LICENSE" not in held.files
+    card = held.files["README.md"].decode()
+    assert yaml.safe_load(card.split("---\n")[1])["license"] == "other"
+    assert "- licence: non-commercial research only\n" in card
 
 
 def test_a_model_that_is_pushed_again_replaces_its_own_card(

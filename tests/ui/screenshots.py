@@ -46,6 +46,15 @@ def inpaint(page: Page, digits: list[Path]) -> None:
     page.wait_for_selector("#inpaint-result .fg-verdict")
 
 
+def edit(page: Page, digits: list[Path]) -> None:
+    page.click("#edit-picture [data-do=sample]")
+    page.wait_for_selector("#edit-picture .fg-stage:not(.is-empty)")
+    page.locator("#edit-amount-0 input[type=number]").fill("1.5")
+    page.locator("#edit-amount-0 input[type=number]").press("Tab")
+    page.click("#edit-run")
+    page.wait_for_selector("#edit-result .fg-strip")
+
+
 def score(page: Page, digits: list[Path]) -> None:
     _upload(page, "score-picture", digits[1])
     page.click("#score-run")
@@ -68,6 +77,7 @@ TABS: dict[str, Callable[[Page, list[Path]], None]] = {
     "Generate": generate,
     "Interpolate": interpolate,
     "Inpaint": inpaint,
+    "Edit": edit,
     "Score": score,
     "Models": models,
 }
