@@ -15,6 +15,7 @@ from flowgen.ui.front import Front
 from flowgen.ui.readiness import readiness
 from flowgen.ui.refusals import refusal_handlers
 from flowgen.ui.tidying import forget
+from flowgen.ui.work_queue import OPEN
 
 __all__ = ["application"]
 
@@ -25,7 +26,7 @@ def application(page: gr.Blocks, library: Library) -> dict[str, Any]:
     """What FastAPI is to be made with; see `app_kwargs` of Gradio's launch."""
 
     def is_pending(session_hash: str, event_id: str) -> bool:
-        return event_id in page._queue.pending_event_ids_session.get(session_hash, ())
+        return event_id != OPEN and event_id in page._queue.pending_event_ids_session.get(session_hash, ())
 
     swept = -math.inf
 

@@ -91,9 +91,28 @@ def test_keys_leave_a_menu_shut_and_walk_along_the_tabs(visit: Visit) -> None:
     expect(page.locator("#inpaint-preset input:focus")).to_have_count(1)
     expect(page.get_by_role("option")).to_have_count(0)
     page.get_by_role("tab", name="Inpaint", exact=True).focus()
-    for way, name in (("Right", "Score"), ("Right", "Models"), ("Right", "Generate"), ("Left", "Models")):
+    for way, name in (
+        ("Right", "Edit"),
+        ("Right", "Score"),
+        ("Right", "Models"),
+        ("Right", "Generate"),
+        ("Left", "Models"),
+    ):
         page.keyboard.press(f"Arrow{way}")
         expect(page.get_by_role("tab", selected=True)).to_have_text(name)
+
+
+def test_the_stream_of_answers_outlives_the_last_of_them(visit: Visit) -> None:
+    """Else what is asked in the moment in which it closes gets no answer."""
+    page = visit()
+    open_tab(page, "Interpolate")
+    choose_model(page, "interpolate", "gray")
+    streams: list[str] = []
+    page.on("request", lambda request: streams.append(request.url) if "/queue/data" in request.url else None)
+    for end in ("start", "end"):
+        page.click(f"#interpolate-{end} [data-do=sample]")
+        page.wait_for_selector(f"#interpolate-{end} .fg-stage:not(.is-empty)")
+    assert len(streams) <= 1
 
 
 def test_a_refusal_is_one_sentence_in_the_visitors_language_and_covers_nothing(visit: Visit) -> None:
