@@ -9,6 +9,7 @@ from torch import Tensor
 from flowgen.data.images import midpoints
 from flowgen.errors import FlowgenError
 from flowgen.inference.inpaint import check_image
+from flowgen.inference.interpolate import normal_coordinates
 
 if TYPE_CHECKING:
     from flowgen.models.image_model import ImageModel
@@ -56,7 +57,7 @@ def learn_directions(
     given = torch.cat((torch.ones(len(has), 1), has.float()), 1).double()
     moments = torch.zeros(given.shape[1], model.prior.event_shape[0], dtype=torch.float64)
     for rows, part in zip(given.split(BATCH), levels.split(BATCH), strict=True):
-        w = _noise(model, part)
+        w = normal_coordinates(model, part)
         if not bool(w.isfinite().all()):
             raise FlowgenError("The model cannot encode one of these images: its noise is not finite.")
         moments += rows.T @ w.double().cpu()
@@ -89,16 +90,9 @@ def edit(model: "ImageModel", image: Tensor, shifts: Tensor) -> Tensor:
     """
     model = model.frozen()
     levels = check_image(model, image)[None]
-    w = _noise(model, levels)
+    w = normal_coordinates(model, levels)
     x = model.decode(model.prior.from_normal(w + shifts.to(w)))
     x = torch.where((shifts == 0).all(1).to(x.device).view(-1, 1, 1, 1), midpoints(levels, model.levels).to(x), x)
     if not bool(x.isfinite().all()):
         raise FlowgenError("The model cannot go that far with this image: choose smaller amounts.")
     return x
-
-
-def _noise(model: "ImageModel", levels: Tensor) -> Tensor:
-    """The noise of images in the prior's normal coordinates: (b, c, h, w) bytes -> (b, dimensions)."""
-    anchor = model.prior.anchor
-    x = midpoints(levels.to(anchor.device), model.levels).to(anchor)
-    return model.prior.to_normal(model.encode(x))

@@ -12,7 +12,7 @@ from flowgen.inference.inpaint import check_image
 if TYPE_CHECKING:
     from flowgen.models.image_model import ImageModel
 
-__all__ = ["interpolate"]
+__all__ = ["interpolate", "normal_coordinates"]
 
 MAX_FRAMES = 256
 
@@ -53,15 +53,20 @@ def interpolate(
         raise FlowgenError(f"{num_frames} frames were asked for; ask for 2 to {MAX_FRAMES}, both ends included.")
     model = model.frozen()
     ends = torch.stack([check_image(model, start, "start"), check_image(model, end, "end")])
-    x = midpoints(ends, model.levels).to(model.prior.anchor)
-    w = model.prior.to_normal(model.encode(x))
+    w = normal_coordinates(model, ends)
     t = torch.linspace(0, 1, num_frames, device=w.device, dtype=w.dtype)[:, None]
     between = (_arc if path == "spherical" else _line)(w[0], w[1], t)
     frames = model.decode(model.prior.from_normal(between))
-    frames[0], frames[-1] = x
+    frames[0], frames[-1] = midpoints(ends, model.levels).to(frames)
     if not bool(frames.isfinite().all()):
         raise FlowgenError("The model cannot follow this path: one of the images is too unlike what it was trained on.")
     return frames
+
+
+def normal_coordinates(model: "ImageModel", levels: Tensor) -> Tensor:
+    """Images in the normal coordinates of a model's prior, Phi^-1(F_prior(encode(x))): (b, c, h, w) bytes -> (b, d)."""
+    anchor = model.prior.anchor
+    return model.prior.to_normal(model.encode(midpoints(levels.to(anchor.device), model.levels).to(anchor)))
 
 
 def _line(w0: Tensor, w1: Tensor, t: Tensor) -> Tensor:

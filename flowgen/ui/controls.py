@@ -25,6 +25,7 @@ __all__ = [
     "model_argument",
     "model_menu",
     "model_note",
+    "object_argument",
     "offered_by_link",
     "options",
     "seed_box",
@@ -124,10 +125,22 @@ def seed_box(elem_id: str) -> gr.Number:
     return gr.Number(0, label="Seed", info=about, precision=0, minimum=0, maximum=LIMITS.seed, elem_id=elem_id)
 
 
-def model_argument(library: Library) -> gr.Dropdown:
-    """An endpoint's argument: which model."""
-    first = favourite(library)
-    return gr.Dropdown(models(library), value=first, label="The model's name; see /models")
+def model_argument(library: Library, fits: Fits = lambda meta: True) -> gr.Dropdown:
+    """An endpoint's argument: which model, of those that it is for."""
+    return gr.Dropdown(fitting(library, fits), value=favourite(library, fits), label="The model's name; see /models")
+
+
+def object_argument(label: str, about: str, default: dict[str, Any] | None) -> gr.JSON:
+    """An endpoint's argument: a JSON object.
+
+    Args:
+        about: what is in it, as a tool's description has it.
+    """
+    argument = gr.JSON(default, label=label)
+    # Of any JSON, which is what Gradio says of it, a tool's arguments would have no valid schema.
+    told = {"type": "object", "description": about}
+    argument.api_info = lambda: told  # type: ignore[method-assign]
+    return argument
 
 
 def whole_argument(label: str, default: int, low: int, high: int) -> gr.Number:

@@ -153,14 +153,6 @@ def _labels(meta: Meta | None) -> list[dict[str, Any]]:
     ]
 
 
-def _amounts_argument() -> gr.JSON:
-    argument = gr.JSON({}, label="Attributes and amounts from -2 to 2, a JSON object")
-    # Of any JSON, which is what Gradio says of it, a tool's arguments would have no valid schema.
-    told = {"type": "object", "description": "attributes and how much of each, from -2 to 2"}
-    argument.api_info = lambda: told  # type: ignore[method-assign]
-    return argument
-
-
 def offer_edit(library: Library) -> None:
     """The endpoint /edit."""
 
@@ -189,13 +181,14 @@ def offer_edit(library: Library) -> None:
         return meta, levels, chosen
 
     with gr.Column(visible=False):
-        first = controls.favourite(library, _knows_attributes)
         inputs = [
-            gr.Dropdown(
-                controls.fitting(library, _knows_attributes), value=first, label="The model's name; see /models"
-            ),
+            controls.model_argument(library, _knows_attributes),
             gr.File(label="Image, of any size and format"),
-            _amounts_argument(),
+            controls.object_argument(
+                "Attributes and amounts from -2 to 2, a JSON object",
+                "attributes and how much of each, from -2 to 2",
+                {},
+            ),
         ]
         outputs = [gr.File(label="Image"), gr.JSON(label="Settings")]
     endpoint(edit, check, inputs, outputs)

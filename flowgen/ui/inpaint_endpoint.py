@@ -68,14 +68,6 @@ def _read_options(method: str, options: Any) -> dict[str, Any]:
     return chosen
 
 
-def _options_argument() -> gr.JSON:
-    argument = gr.JSON(None, label="The method's own settings, a JSON object, or null")
-    # Of any JSON, which is what Gradio says of it, a tool's arguments would have no valid schema.
-    told = {"type": "object", "description": "the method's own settings by their names"}
-    argument.api_info = lambda: told  # type: ignore[method-assign]
-    return argument
-
-
 def offer_inpaint(library: Library) -> None:
     """The endpoint /inpaint."""
 
@@ -149,7 +141,9 @@ def offer_inpaint(library: Library) -> None:
             controls.whole_argument("How many variants", 1, 1, LIMITS.variants),
             controls.whole_argument("How many steps", STEPS, 1, LIMITS.steps),
             controls.whole_argument("Seed", 0, 0, LIMITS.seed),
-            _options_argument(),
+            controls.object_argument(
+                "The method's own settings, a JSON object, or null", "the method's own settings by their names", None
+            ),
         ]
         outputs = [gr.File(file_count="multiple", label="Filled in"), gr.JSON(label="Report")]
     endpoint(inpaint, check, inputs, outputs)
