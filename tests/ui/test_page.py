@@ -129,8 +129,8 @@ def test_a_visitor_edits(visit: Visit, size: tuple[int, int]) -> None:
     expect(pair).to_have_count(2)
     assert np.array_equal(*map(decoded, pair.all())), "at rest nothing changes"
 
-    set_number(page, "edit-amount-0", 2)
     before = pair.last.get_attribute("src")
+    set_number(page, "edit-amount-0", 2)  # leaving the field already edits, as letting go of the slider does
     page.click("#edit-run")
     page.wait_for_function(
         "(before) => document.querySelectorAll('#edit-result .fg-pair img')[1].src !== before", arg=before
