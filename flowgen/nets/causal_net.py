@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flowgen.errors import FlowgenError
+from flowgen.nets.causal import Pointwise
 
 __all__ = ["ByteFeatures", "CausalNet", "check_shared"]
 
@@ -22,9 +23,11 @@ class CausalNet(nn.Module, ABC):
 
     Attributes:
         groups: 1, or the number of colours where each sees those before it at its own pixel.
+        out: the last layer, which gives the outputs.
     """
 
     groups: int
+    out: Pointwise
 
     @abstractmethod
     def forward(self, levels: Tensor, label: Tensor | None = None) -> Tensor:

@@ -6,15 +6,27 @@ import torch
 from torch import nn
 
 from flowgen.errors import FlowgenError
+from flowgen.nets.causal_net import CausalNet
 from flowgen.training.muon import Muon
 
 __all__ = ["OPTIMIZERS", "learning_rate_factor", "make_optimizers"]
 
 
 def _muon(model: nn.Module, lr: float, muon_lr: float, weight_decay: float) -> list[torch.optim.Optimizer]:
-    matrices = {
-        id(module.weight): module.weight for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)
-    }
+    return _divided(model, lr, muon_lr, weight_decay, heads=set())
+
+
+def _muon_hidden(model: nn.Module, lr: float, muon_lr: float, weight_decay: float) -> list[torch.optim.Optimizer]:
+    heads = {id(module.out.weight) for module in model.modules() if isinstance(module, CausalNet)}
+    return _divided(model, lr, muon_lr, weight_decay, heads)
+
+
+def _divided(
+    model: nn.Module, lr: float, muon_lr: float, weight_decay: float, heads: set[int]
+) -> list[torch.optim.Optimizer]:
+    """Muon for the kernels and matrices that are no heads, AdamW for the rest."""
+    weights = [module.weight for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    matrices = {id(weight): weight for weight in weights if id(weight) not in heads}
     rest = [parameter for parameter in model.parameters() if id(parameter) not in matrices]
     return [
         Muon(matrices.values(), lr=muon_lr, weight_decay=weight_decay),
@@ -32,6 +44,7 @@ def _adamax(model: nn.Module, lr: float, muon_lr: float, weight_decay: float) ->
 
 OPTIMIZERS: dict[str, Callable[[nn.Module, float, float, float], list[torch.optim.Optimizer]]] = {
     "muon": _muon,
+    "muon_hidden": _muon_hidden,
     "adamw": _adamw,
     "adamax": _adamax,
 }
@@ -42,7 +55,9 @@ def make_optimizers(
 ) -> list[torch.optim.Optimizer]:
     """The optimisers of a model; with "muon", kernels and matrices of its nets go to Muon and the rest to AdamW.
 
-    Weight decay is Muon's alone: what is left to the others are biases, scales and embeddings.
+    With "muon_hidden" AdamW also takes what gives a causal net's outputs: each update of Muon moves them all together,
+    by as much as a logistic that must tell one level from the next is wide. Weight decay is Muon's alone: what is left
+    to the others are biases, scales and embeddings, and those outputs.
 
     Raises:
         FlowgenError: if no optimiser has this name.

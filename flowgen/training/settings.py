@@ -22,7 +22,9 @@ class Settings:
     steps: int | None = field(default=None, metadata={"help": "budget in optimiser steps", "min": 1})
     hours: float | None = field(default=None, metadata={"help": "budget in hours by the clock", "min": 0.0})
     batch_size: int = field(default=32, metadata={"help": "images a step, over all processes", "min": 1})
-    optimizer: Literal["muon", "adamw", "adamax"] = field(default="muon", metadata={"help": "optimiser"})
+    optimizer: Literal["muon", "muon_hidden", "adamw", "adamax"] = field(
+        default="muon", metadata={"help": "optimiser; muon_hidden leaves an autoregressive net's last layer to AdamW"}
+    )
     lr: float = field(default=2e-3, metadata={"help": "learning rate of AdamW or Adamax", "min": 0.0})
     muon_lr: float = field(default=0.02, metadata={"help": "learning rate of Muon", "min": 0.0})
     weight_decay: float = field(default=0.1, metadata={"help": "weight decay of Muon's weights", "min": 0.0})

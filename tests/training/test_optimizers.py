@@ -34,8 +34,17 @@ def test_muon_takes_the_kernels_and_matrices_of_nets_and_nothing_else() -> None:
     assert adamw.param_groups[0]["lr"] == 1e-3
 
 
+@pytest.mark.parametrize("recipe", ["pixelcnn", "gated_pixelcnn"])
+def test_muon_hidden_leaves_the_last_layer_to_adamw(recipe: str) -> None:
+    model = MODELS[recipe](hidden=6).build((3, 8, 8))
+    assert isinstance(model, nn.Module)
+    hidden = [id(p) for p in make_optimizers("muon_hidden", model, 1e-3, 1e-2)[0].param_groups[0]["params"]]
+    every = [id(p) for p in make_optimizers("muon", model, 1e-3, 1e-2)[0].param_groups[0]["params"]]
+    assert [one for one in every if one not in hidden] == [id(model.net.out.weight)]
+
+
 def test_an_unknown_optimizer_is_refused() -> None:
-    with pytest.raises(FlowgenError, match="muon, adamw, adamax"):
+    with pytest.raises(FlowgenError, match="muon, muon_hidden, adamw, adamax"):
         make_optimizers("sgd", nn.Linear(2, 2), 1e-3, 1e-2)
 
 
