@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from flowgen.nets.activation import leaky_conv
+from flowgen.nets.activation import leaky
 from flowgen.nets.conv3x3 import Conv3x3
 
 __all__ = ["ConvNet", "Coordinates", "ResNet"]
@@ -54,8 +54,8 @@ class ConvNet(nn.Module):
         nn.init.zeros_(cast(Tensor, self.last.bias))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = leaky_conv(self.first, self.coordinates(x))
-        x = leaky_conv(self.middle, x)
+        x = leaky(self.first(self.coordinates(x)))
+        x = leaky(self.middle(x))
         return cast(Tensor, self.last(x))
 
 
