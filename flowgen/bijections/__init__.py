@@ -1,7 +1,7 @@
 """Bijections: each a file, each with the formula of its log-determinant."""
 
 from flowgen.bijections.base import Bijection, Chain, Inverse
-from flowgen.bijections.coupling import AdditiveCoupling, AffineCoupling, Coupling
+from flowgen.bijections.coupling import AdditiveCoupling, AffineCoupling, Coupling, MixtureCoupling
 from flowgen.bijections.linear import ActNorm, FixedConv1x1, InvertibleConv1x1, Permutation, Scaling
 from flowgen.bijections.logit import Logit
 from flowgen.bijections.masks import Alternate, Checkerboard, Halves, Mask
@@ -28,6 +28,7 @@ __all__ = [
     "Logit",
     "Mask",
     "MixtureCDF",
+    "MixtureCoupling",
     "Permutation",
     "Scaling",
     "Split",

@@ -4,16 +4,14 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from flowgen.bijections.base import Bijection
+from flowgen.bijections.logistics import curve, solve
 
 __all__ = ["MixtureCDF"]
 
 LOG_SCALE = 5.0  # the scales' logarithms stay within: what is steeper than a byte's cell is noise
 KNOTS, REACH = 4096, 16.0  # of the table that an inverse starts from: how many, and the largest |z|
-NEWTON = 8  # steps from there at most; each at least keeps what is known of where the root is
-CLOSE = 0.1  # times the fourth root of a rounding: each step squares an error, and two more are taken from here
 FITTED, FIT_STEPS, FIT_RATE = 4096, 200, 0.08  # entries of a first batch, and Adam's steps and rate to fit them
 
 
@@ -26,9 +24,7 @@ class MixtureCDF(Bijection):
     own noise: in the log-odds of pixels, the noise that dequantises a black byte is exponential on one side and ends
     at the byte's edge, and no scale and shift brings that near a normal. One curve at the start does, for all bytes.
 
-    The inverse is found by safeguarded Newton steps from a table of the curve. These are not differentiated; the last
-    one is taken outside of them with its slope held fixed, so that by the implicit function theorem it carries the
-    gradient, dx = (dz - d_theta z) / (dz/dx).
+    The inverse is found by safeguarded Newton steps from a table of the curve, and carries a gradient (`solve`).
 
     Args:
         components: how many logistics.
@@ -54,10 +50,7 @@ class MixtureCDF(Bijection):
         return z, log_slope.flatten(1).sum(1)
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.no_grad():
-            x = self._solve(z)
-        reached, log_slope, _ = self._curve(x)
-        x = x - (reached - z) * torch.exp(-log_slope.detach())
+        x = self._solve(z)
         return x, -self._curve(x)[1].flatten(1).sum(1)
 
     @torch.no_grad()
@@ -94,35 +87,19 @@ class MixtureCDF(Bijection):
 
     def _curve(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """z, log dz/dx and the mixture's log-density at x, all of x's shape."""
-        log_weights, means, log_scales = self._mixture()
-        u = (x[..., None] - means) * torch.exp(-log_scales)
-        below = F.logsigmoid(u)  # log sigmoid(-u) is this minus u
-        log_cdf = torch.logsumexp(log_weights + below, -1)
-        log_rest = torch.logsumexp(log_weights + below - u, -1)
-        log_density = torch.logsumexp(log_weights - log_scales + 2 * below - u, -1)
-        return log_cdf - log_rest, log_density - log_cdf - log_rest, log_density
+        return curve(x, *self._mixture())
 
     def _solve(self, z: Tensor) -> Tensor:
-        """The root of curve(x) = z, elementwise.
-
-        The curve lies between the lines (x - mu_i) / s_i of its components, and so the root between the least and the
-        largest of mu_i + s_i z; the table narrows that down, where it reaches.
-        """
-        _, means, log_scales = self._mixture()
-        knots, values = self._table()
-        right = torch.searchsorted(values, z.contiguous())
-        lines = means + log_scales.exp() * z[..., None]
-        low = torch.where(right > 0, knots[(right - 1).clamp_min(0)], lines.amin(-1))
-        high = torch.where(right < KNOTS, knots[right.clamp_max(KNOTS - 1)], lines.amax(-1))
-        x = (low + high) / 2
-        for _ in range(NEWTON):
-            reached, log_slope, _ = self._curve(x)
-            low, high = torch.where(reached < z, x, low), torch.where(reached < z, high, x)
-            x = x - (reached - z) * torch.exp(-log_slope)
-            x = torch.where((x >= low) & (x <= high), x, (low + high) / 2)
-            if bool(((reached - z).abs() < CLOSE * torch.finfo(x.dtype).eps ** 0.25).all()):
-                break
-        return x
+        """The root of curve(x) = z, elementwise, which the table narrows down where it reaches."""
+        mixture = self._mixture()
+        with torch.no_grad():
+            _, means, log_scales = mixture
+            knots, values = self._table()
+            right = torch.searchsorted(values, z.contiguous())
+            lines = means + log_scales.exp() * z[..., None]
+            low = torch.where(right > 0, knots[(right - 1).clamp_min(0)], lines.amin(-1))
+            high = torch.where(right < KNOTS, knots[right.clamp_max(KNOTS - 1)], lines.amax(-1))
+        return solve(z, *mixture, bracket=(low, high))
 
     def _table(self) -> tuple[Tensor, Tensor]:
         """Where an inverse looks first: points x in ascending order, and the curve there, both (KNOTS,)."""

@@ -19,6 +19,7 @@ from flowgen.bijections import (
     InvertibleConv1x1,
     Logit,
     MixtureCDF,
+    MixtureCoupling,
     Scaling,
     Split,
     Squeeze,
@@ -60,7 +61,10 @@ class Glow:
         default=0, metadata={"help": "steps that a scale has more than the one before it", "min": 0, "max": 64}
     )
     hidden: int = field(default=96, metadata={"help": "width of the conditioners", "min": 1, "max": 1024})
-    coupling: Literal["affine", "additive"] = field(default="affine", metadata={"help": "what a coupling does"})
+    coupling: Literal["affine", "additive", "mixture"] = field(
+        default="affine", metadata={"help": "what a coupling does; mixture: affine after a mixture of logistics' CDF"}
+    )
+    components: int = field(default=4, metadata={"help": "logistics of a mixture coupling", "min": 2, "max": 64})
     coordinates: bool = field(default=True, metadata={"help": "conditioners see where a pixel is"})
     bound: float = field(default=2.0, metadata={"help": "largest log-scale of a coupling", "min": 0.1, "max": 10.0})
     logit: bool = field(default=True, metadata={"help": "model log-odds of pixels instead of pixels"})
@@ -111,10 +115,14 @@ class Glow:
         yield ActNorm(shape[0])
         yield InvertibleConv1x1(shape[0], start=start)
         stays, moves = Halves().shapes(shape)
-        if self.coupling == "affine":
-            yield AffineCoupling(Halves(), self._conditioner(stays, moves, 2), bound=self.bound)
-        else:
-            yield AdditiveCoupling(Halves(), self._conditioner(stays, moves, 1))
+        match self.coupling:
+            case "affine":
+                yield AffineCoupling(Halves(), self._conditioner(stays, moves, 2), bound=self.bound)
+            case "additive":
+                yield AdditiveCoupling(Halves(), self._conditioner(stays, moves, 1))
+            case "mixture":
+                net = self._conditioner(stays, moves, 2 + 3 * self.components)
+                yield MixtureCoupling(Halves(), net, components=self.components, bound=self.bound)
 
     def _conditioner(self, kept: tuple[int, ...], moved: tuple[int, ...], parameters: int) -> MLP | ConvNet:
         if len(kept) == 1:

@@ -22,6 +22,7 @@ from flowgen.bijections import (
     Logit,
     Mask,
     MixtureCDF,
+    MixtureCoupling,
     Permutation,
     Scaling,
     Split,
@@ -47,6 +48,11 @@ def additive(mask: Mask, shape: tuple[int, ...]) -> Bijection:
 def affine(mask: Mask, shape: tuple[int, ...]) -> AffineCoupling:
     kept, moved = mask.shapes(shape)
     return AffineCoupling(mask, net(kept, 2 * moved[0]))
+
+
+def mixture(mask: Mask, shape: tuple[int, ...]) -> Bijection:
+    kept, moved = mask.shapes(shape)
+    return MixtureCoupling(mask, net(kept, (2 + 3 * 3) * moved[0]), components=3)
 
 
 def residual(shape: tuple[int, ...]) -> Bijection:
@@ -91,6 +97,9 @@ CASES: dict[str, tuple[tuple[int, ...], Callable[[tuple[int, ...]], Bijection]]]
     "affine, halves of vectors": (VECTOR, lambda shape: affine(Halves(), shape)),
     "affine, other halves of vectors": (VECTOR, lambda shape: affine(Halves(swap=True), shape)),
     "affine, residual": (IMAGE, residual),
+    "mixture, halves": (IMAGE, lambda shape: mixture(Halves(), shape)),
+    "mixture, checkerboard": (IMAGE, lambda shape: mixture(Checkerboard(), shape)),
+    "mixture, alternate coordinates": (VECTOR, lambda shape: mixture(Alternate(), shape)),
     "split": (IMAGE, split),
     "inverse": (IMAGE, lambda shape: Inverse(affine(Halves(), shape))),
     "steps": (IMAGE, lambda shape: Steps([*step(shape), *step(shape), ActNorm(shape[0])])),

@@ -32,9 +32,14 @@ def make(recipe: str, shape: tuple[int, ...], levels: int = 256, **hyperparamete
     return model
 
 
-@pytest.fixture(params=[*itertools.product(FLOWS, SHAPES)], ids=lambda case: f"{case[0]}-{case[1]}")
+OPTIONS: list[tuple[str, dict[str, Any]]] = [*((name, {}) for name in FLOWS)]
+OPTIONS += [("glow", {"coupling": "additive"}), ("glow", {"coupling": "mixture", "components": 3})]
+
+
+@pytest.fixture(params=itertools.product(OPTIONS, SHAPES), ids=str)
 def model(request: pytest.FixtureRequest) -> Any:
-    return make(*request.param)
+    (recipe, options), shape = request.param
+    return make(recipe, shape, **options)
 
 
 def pixels(model: ImageModel, n: int = 3) -> Tensor:

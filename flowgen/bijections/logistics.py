@@ -1,0 +1,59 @@
+"""The log-odds of a mixture of logistics' CDF: a curve that rises from -inf to inf, its slope, and its inverse."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+__all__ = ["curve", "solve"]
+
+NEWTON = 40  # steps of an inverse at most; each at least keeps what is known of where the root is
+CLOSE = 0.1  # times the fourth root of a rounding: each step squares an error, and two more are taken from here
+
+
+def curve(x: Tensor, log_weights: Tensor, means: Tensor, log_scales: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The curve, the logarithm of its slope, and the mixture's log-density, all of x's shape.
+
+        z = log F(x) - log(1 - F(x)),   F(x) = sum_i pi_i sigmoid((x - mu_i) / s_i)
+
+    Args:
+        x: (...).
+        log_weights, means, log_scales: log pi, mu and log s, (..., components) or (components,).
+    """
+    u = (x[..., None] - means) * torch.exp(-log_scales)
+    below = F.logsigmoid(u)  # log sigmoid(-u) is this minus u
+    log_cdf = torch.logsumexp(log_weights + below, -1)
+    log_rest = torch.logsumexp(log_weights + below - u, -1)
+    log_density = torch.logsumexp(log_weights - log_scales + 2 * below - u, -1)
+    return log_cdf - log_rest, log_density - log_cdf - log_rest, log_density
+
+
+def solve(
+    z: Tensor, log_weights: Tensor, means: Tensor, log_scales: Tensor, *, bracket: tuple[Tensor, Tensor] | None = None
+) -> Tensor:
+    """The root x of curve(x) = z, elementwise, by Newton steps that never leave where the root must be.
+
+    The curve lies between the lines (x - mu_i) / s_i of its components, and so the root between the least and the
+    largest of mu_i + s_i z.
+
+    What is returned carries the gradient by z and by the mixture: the steps are not differentiated, the last one is
+    taken outside of them with its slope held fixed, and by the implicit function theorem dx = (dz - d_theta z)/(dz/dx).
+
+    Args:
+        z: (...).
+        log_weights, means, log_scales: as for curve.
+        bracket: two tensors of z's shape that the root is known to lie between.
+    """
+    mixture = (log_weights, means, log_scales)
+    with torch.no_grad():
+        lines = means + log_scales.exp() * z[..., None]
+        low, high = bracket or (lines.amin(-1), lines.amax(-1))
+        x = (low + high) / 2
+        for _ in range(NEWTON):
+            reached, log_slope, _ = curve(x, *mixture)
+            low, high = torch.where(reached < z, x, low), torch.where(reached < z, high, x)
+            x = x - (reached - z) * torch.exp(-log_slope)
+            x = torch.where((x >= low) & (x <= high), x, (low + high) / 2)
+            if bool(((reached - z).abs() < CLOSE * torch.finfo(x.dtype).eps ** 0.25).all()):
+                break
+    reached, log_slope, _ = curve(x, *mixture)
+    return x - (reached - z) * torch.exp(-log_slope.detach())
