@@ -1,4 +1,4 @@
-"""Glow: actnorm, invertible 1x1 convolution and affine coupling, at several scales."""
+"""Glow: actnorm, invertible 1x1 convolution and coupling, at several scales."""
 
 import math
 from collections.abc import Iterator

@@ -15,7 +15,7 @@ TEMPERATURES = (0.5, 0.7, 0.85, 1.0)
 KINDS = {
     "nice": "a flow of additive couplings: it moves one half of an image by what it sees in the other",
     "realnvp": "a flow of affine couplings: it moves and stretches one half of an image by what it sees in the other",
-    "glow": "a flow of affine couplings between learned 1 x 1 convolutions, at several scales",
+    "glow": "a flow of couplings between learned 1 x 1 convolutions, at several scales",
     "pixelcnn": "draws pixel after pixel, each from those above and to its left",
     "gated_pixelcnn": "draws pixel after pixel, each from all above and to its left, through gates",
 }
