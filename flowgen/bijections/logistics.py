@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 __all__ = ["curve", "solve"]
 
-NEWTON = 40  # steps of an inverse at most; each at least keeps what is known of where the root is
+STEPS = 60  # of an inverse at most; in the worst case they halve where the root can be every other time
 CLOSE = 0.1  # times the fourth root of a rounding: each step squares an error, and two more are taken from here
 
 
@@ -33,7 +33,8 @@ def solve(
     """The root x of curve(x) = z, elementwise, by Newton steps that never leave where the root must be.
 
     The curve lies between the lines (x - mu_i) / s_i of its components, and so the root between the least and the
-    largest of mu_i + s_i z.
+    largest of mu_i + s_i z. A step that is not half of the one before it gives way to halving what is left: from both
+    sides of a component that is steeper than its neighbours, Newton's would jump to and fro.
 
     What is returned carries the gradient by z and by the mixture: the steps are not differentiated, the last one is
     taken outside of them with its slope held fixed, and by the implicit function theorem dx = (dz - d_theta z)/(dz/dx).
@@ -47,13 +48,16 @@ def solve(
     with torch.no_grad():
         lines = means + log_scales.exp() * z[..., None]
         low, high = bracket or (lines.amin(-1), lines.amax(-1))
-        x = (low + high) / 2
-        for _ in range(NEWTON):
+        x, last = (low + high) / 2, high - low
+        for _ in range(STEPS):
             reached, log_slope, _ = curve(x, *mixture)
             low, high = torch.where(reached < z, x, low), torch.where(reached < z, high, x)
-            x = x - (reached - z) * torch.exp(-log_slope)
-            x = torch.where((x >= low) & (x <= high), x, (low + high) / 2)
-            if bool(((reached - z).abs() < CLOSE * torch.finfo(x.dtype).eps ** 0.25).all()):
+            step = (reached - z) * torch.exp(-log_slope)
+            near = (reached - z).abs() < CLOSE * torch.finfo(x.dtype).eps ** 0.25
+            taken = near | ((x - step >= low) & (x - step <= high) & (2 * step.abs() <= last))
+            x = torch.where(taken, x - step, (low + high) / 2)
+            last = torch.where(taken, step.abs(), (high - low) / 2)
+            if bool(near.all()):
                 break
     reached, log_slope, _ = curve(x, *mixture)
     return x - (reached - z) * torch.exp(-log_slope.detach())

@@ -29,6 +29,7 @@ from flowgen.bijections import (
     Squeeze,
     Steps,
 )
+from flowgen.bijections.logistics import curve, solve
 from flowgen.nets import MLP, ConvNet, ResNet
 
 IMAGE, VECTOR = (4, 4, 6), (7,)
@@ -198,6 +199,20 @@ def test_a_mixture_is_inverted_far_beyond_its_table_and_at_its_steepest() -> Non
     z = torch.tensor([-1e4, -300.0, -20.0, *torch.linspace(-16, 16, 4001).tolist(), 20.0, 300.0, 1e4])
     z = z.double()[None]
     assert torch.allclose(bijection(bijection.inverse(z)[0])[0], z, rtol=1e-9, atol=1e-9)
+
+
+def test_a_mixture_is_inverted_through_a_step_that_newton_jumps_over() -> None:
+    """One narrow component between wide ones: from either side Newton's step leads to the other."""
+    log_weights = torch.tensor([-1.34, -0.95, -1.76, -1.70]).double().log_softmax(0)
+    means = torch.tensor([-1.83, 0.29, 0.24, 3.06]).double()
+    for narrow in (-2.54, -5.0, -8.0):
+        mixture = (log_weights, means, torch.tensor([-0.43, -0.55, narrow, -0.69]).double())
+        x = torch.linspace(-4, 4, 4001).double()
+        z, log_slope, _ = curve(x, *mixture)
+        assert (log_slope.exp() * (solve(z, *mixture) - x)).abs().max() < 1e-9
+        single = tuple(part.float() for part in mixture)
+        back = solve(z.float(), *single)
+        assert (curve(back, *single)[0] - z.float()).abs().max() < 1e-3
 
 
 def test_steps_are_the_chain_of_their_links() -> None:
