@@ -57,8 +57,15 @@ class Scale:
 def glow(case: Case) -> Dequantized:
     """Ours, with every weight away from its start; the 1x1 convolutions are such as all four can say."""
     torch.manual_seed(0)
-    sizes = {"scales": case.scales, "depth": case.depth, "hidden": case.hidden}
-    recipe = Glow(**sizes, coordinates=False, bound=BOUND, logit=False, mixture=0)
+    recipe = Glow(
+        scales=case.scales,
+        depth=case.depth,
+        hidden=case.hidden,
+        coordinates=False,
+        bound=BOUND,
+        logit=False,
+        mixture=0,
+    )
     model = recipe.build(case.shape)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -46,8 +46,10 @@ def solve(
     """
     mixture = (log_weights, means, log_scales)
     with torch.no_grad():
-        lines = means + log_scales.exp() * z[..., None]
-        low, high = bracket or (lines.amin(-1), lines.amax(-1))
+        if bracket is None:
+            lines = means + log_scales.exp() * z[..., None]
+            bracket = lines.amin(-1), lines.amax(-1)
+        low, high = bracket
         x, last = (low + high) / 2, high - low
         for _ in range(STEPS):
             reached, log_slope, _ = curve(x, *mixture)
